@@ -1,0 +1,121 @@
+/* The types that the kernel side and the agent share, and nothing else.
+ *
+ * Byte order is the host's unless a field says "network order". Every struct is padded by hand, so
+ * that a map key never holds an undefined byte, and its size is asserted on both sides. */
+#ifndef VXTAP_MIRROR_ABI_H
+#define VXTAP_MIRROR_ABI_H
+
+#include <linux/types.h>
+
+#ifdef __cplusplus
+#define MIRROR_ASSERT_SIZE(type, size) static_assert(sizeof(struct type) == (size))
+#else
+#define MIRROR_ASSERT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
+#endif
+
+/* Seen from the source interface: inbound is what it receives, outbound what it sends. */
+enum mirror_direction { MIRROR_INBOUND = 0, MIRROR_OUTBOUND = 1, MIRROR_DIRECTIONS = 2 };
+
+enum mirror_policy { MIRROR_IGNORE = 0, MIRROR_COLLECT = 1 };
+
+/* Why a matched packet has no copy. */
+enum mirror_drop {
+	MIRROR_DROP_NO_DEVICE = 0, /* the tunnel device or the segmenter is gone or down */
+	MIRROR_DROP_NO_MEMORY = 1, /* the kernel could not allocate the clone */
+	MIRROR_DROP_TUNNEL = 2,    /* the tunnel refused the copy: no destination, or it could not be cut */
+	MIRROR_DROP_SEGMENT = 3,   /* a super-packet's segment was lost on its way through the segmenter */
+	MIRROR_DROP_ERROR = 4,     /* any other error of the clone */
+	MIRROR_DROPS = 5
+};
+
+/* Key of the configuration: the sessions of one source interface, by ascending priority. */
+struct mirror_slot {
+	__u32 ifindex;
+	__u32 position; /* 0, 1, 2, … without gaps */
+};
+MIRROR_ASSERT_SIZE(mirror_slot, 8);
+
+/* One session on one source interface: everything that a packet needs to know of it. */
+struct mirror_attachment {
+	__u32 session_id;     /* keys mirror_rule_counter_key */
+	__u32 source_id;      /* keys source_counters */
+	__u32 counter_id;     /* of (session, source): keys mirror_counter_key */
+	__u32 destination_id; /* keys destinations */
+	__u32 vni;            /* 0–16777215 */
+	__u32 packet_length;  /* bytes of a copy from the IP header on; 0: no limit */
+	__u32 frame_limit;    /* bytes of a copy from the Ethernet header on; 0: no limit */
+	__u32 rule_table[MIRROR_DIRECTIONS];
+	__u32 rule_count[MIRROR_DIRECTIONS];
+	__u8 fall_through; /* after a match here, later sessions are tried all the same */
+	__u8 last;         /* no slot follows */
+	__u8 pad[2];
+};
+MIRROR_ASSERT_SIZE(mirror_attachment, 48);
+
+#define MIRROR_FAMILY_ANY 0
+#define MIRROR_FAMILY_IPV4 4
+#define MIRROR_FAMILY_IPV6 6
+
+/* One rule. IPv4 addresses stand in the first word, the others are zero. The rules of a table are
+ * in ascending order of priority; the first that matches decides. */
+struct mirror_rule {
+	__be32 source[4], source_mask[4];           /* network order */
+	__be32 destination[4], destination_mask[4]; /* network order */
+	__u16 source_port_first, source_port_last;
+	__u16 destination_port_first, destination_port_last;
+	__u32 rule_id; /* mirror_rule_id() */
+	__u8 family;   /* MIRROR_FAMILY_… */
+	__u8 protocol; /* IP protocol number, only looked at if match_protocol */
+	__u8 match_protocol;
+	__u8 match_ports; /* does not match a packet whose ports cannot be seen */
+	__u8 policy;      /* enum mirror_policy */
+	__u8 pad[3];
+};
+MIRROR_ASSERT_SIZE(mirror_rule, 84);
+
+/* Where copies go. An id never changes its meaning, so that a copy under way cannot be misled. */
+struct mirror_destination {
+	__u8 address[16]; /* network order; IPv4 in the first four bytes, the others zero */
+	__u8 family;      /* MIRROR_FAMILY_IPV4 or MIRROR_FAMILY_IPV6 */
+	__u8 pad[3];
+};
+MIRROR_ASSERT_SIZE(mirror_destination, 20);
+
+struct mirror_counter_key {
+	__u32 counter_id;
+	__u32 direction; /* enum mirror_direction */
+};
+MIRROR_ASSERT_SIZE(mirror_counter_key, 8);
+
+/* Packets are wire packets; bytes are wire bytes with the Ethernet header and without FCS. */
+struct mirror_counters {
+	__u64 matched_packets, matched_bytes;
+	__u64 mirrored_packets, mirrored_bytes; /* inner bytes handed to the tunnel */
+	__u64 truncated_packets;
+	__u64 dropped_packets[MIRROR_DROPS];
+};
+MIRROR_ASSERT_SIZE(mirror_counters, 80);
+
+struct mirror_rule_counter_key {
+	__u32 session_id;
+	__u32 rule_id;
+};
+MIRROR_ASSERT_SIZE(mirror_rule_counter_key, 8);
+
+struct mirror_rule_counters {
+	__u64 packets, bytes;
+};
+MIRROR_ASSERT_SIZE(mirror_rule_counters, 16);
+
+struct mirror_source_counters {
+	__u64 seen_packets, skipped_packets, own_packets;
+};
+MIRROR_ASSERT_SIZE(mirror_source_counters, 24);
+
+/* Priorities are unique per direction of a filter and stay below 2^25. */
+static inline __u32 mirror_rule_id(__u32 direction, __u32 priority)
+{
+	return direction << 31 | priority;
+}
+
+#endif
