@@ -23,9 +23,8 @@ enum mirror_drop {
 	MIRROR_DROP_NO_DEVICE = 0, /* the tunnel device or the segmenter is gone or down */
 	MIRROR_DROP_NO_MEMORY = 1, /* the kernel could not allocate the clone */
 	MIRROR_DROP_TUNNEL = 2,    /* the tunnel refused the copy: no destination, or it could not be cut */
-	MIRROR_DROP_SEGMENT = 3,   /* a super-packet's segment was lost on its way through the segmenter */
-	MIRROR_DROP_ERROR = 4,     /* any other error of the clone */
-	MIRROR_DROPS = 5
+	MIRROR_DROP_ERROR = 3,     /* any other error of the clone */
+	MIRROR_DROPS = 4
 };
 
 /* Key of the configuration: the sessions of one source interface, by ascending priority. */
@@ -94,7 +93,7 @@ struct mirror_counters {
 	__u64 truncated_packets;
 	__u64 dropped_packets[MIRROR_DROPS];
 };
-MIRROR_ASSERT_SIZE(mirror_counters, 80);
+MIRROR_ASSERT_SIZE(mirror_counters, 72);
 
 struct mirror_rule_counter_key {
 	__u32 session_id;

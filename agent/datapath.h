@@ -1,0 +1,84 @@
+#pragma once
+
+// The loaded programs and their maps: the only place, with hooks.cpp, that calls libbpf.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/compile.h"
+#include "agent/hooks.h"
+#include "bpf/mirror_abi.h"
+
+struct mirror;  // the skeleton
+
+namespace vxtap {
+
+// The devices that copies go through, by ifindex.
+struct TunnelDevices {
+  uint32_t tunnel = 0;
+  uint32_t segmenter = 0;       // its sending end
+  uint32_t segmenter_peer = 0;  // its receiving end
+};
+
+class Datapath {
+ public:
+  // Loads the programs. `tunnel_port`: UDP port of the copies. Throws Error(internal) with one
+  // sentence that says what the machine lacks.
+  explicit Datapath(uint16_t tunnel_port);
+  ~Datapath();
+  Datapath(const Datapath&) = delete;
+  Datapath& operator=(const Datapath&) = delete;
+
+  AttachMode attach_mode() const { return attach_mode_; }
+  void use_devices(const TunnelDevices& devices);
+
+  // Switches every packet from the running configuration to this one in one step. On an error the
+  // running one stays as it is. Counters go on.
+  void publish(const CompiledConfiguration& configuration);
+
+  void attach(uint32_t ifindex);
+  void detach(uint32_t ifindex) { sources_.erase(ifindex); }
+  bool attached(uint32_t ifindex) const { return sources_.contains(ifindex); }
+  std::set<uint32_t> attached() const;
+
+  // Sums over the CPUs; zeros where nothing was counted yet.
+  mirror_counters counters(uint32_t counter_id, Direction direction) const;
+  mirror_source_counters source_counters(uint32_t source_id) const;
+  mirror_rule_counters rule_counters(uint32_t session_id, Direction direction,
+                                     uint32_t priority) const;
+
+  // File descriptor of a program, for BPF_PROG_TEST_RUN.
+  int program(Direction direction) const;
+
+ private:
+  // Hooks go before the qdisc that may carry them.
+  struct Attached {
+    std::optional<ClsactQdisc> qdisc;
+    std::vector<Hook> hooks;
+  };
+  Attached attach_programs(uint32_t ifindex, std::vector<std::pair<int, Direction>> programs) const;
+  void make_counters(const CompiledConfiguration& configuration) const;
+  void publish_destinations(const CompiledConfiguration& configuration);
+  std::vector<uint32_t> publish_rule_tables(const std::vector<RuleTable>& tables);
+  void publish_slots(const CompiledConfiguration& configuration,
+                     const std::vector<uint32_t>& table_numbers);
+  void drop_unused(const CompiledConfiguration& configuration,
+                   const std::vector<uint32_t>& table_numbers);
+
+  struct DestroySkeleton {
+    void operator()(struct mirror* skeleton) const;
+  };
+  std::unique_ptr<struct mirror, DestroySkeleton> skeleton_;
+  AttachMode attach_mode_ = AttachMode::tcx;
+  std::vector<Attached> devices_;
+  std::map<uint32_t, Attached> sources_;
+  std::map<std::string, uint32_t> rule_tables_;  // what a table holds, as bytes -> its number
+  std::map<uint32_t, mirror_destination> destinations_;
+};
+
+}  // namespace vxtap

@@ -1,0 +1,98 @@
+/* The maps, and the variables that the agent sets. */
+#ifndef VXTAP_MAPS_H
+#define VXTAP_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/mirror_abi.h"
+
+#define MAX_SLOTS 65536
+#define MAX_RULE_TABLES 16384
+#define MAX_COUNTERS 131072
+#define MAX_RULE_COUNTERS 1048576
+
+/* UDP port of the tunnel, host order. */
+const volatile __u16 tunnel_port = 4789;
+
+/* Not constant: a device that was deleted by hand comes back under another ifindex. */
+volatile __u32 tunnel_ifindex = 0;
+volatile __u32 segmenter_ifindex = 0;
+
+/* The running configuration: writing entry 0 switches to another one between two packets. The inner
+ * map is filled before it is published and never changed afterwards. */
+struct slot_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_SLOTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	/* By size: clang leaves the types of an inner map undefined in BTF. */
+	__uint(key_size, sizeof(struct mirror_slot));
+	__uint(value_size, sizeof(struct mirror_attachment));
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct slot_map);
+} configurations SEC(".maps");
+
+/* Rule tables, by the number that an attachment carries. A number that the running configuration
+ * uses is never rewritten. */
+struct rule_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_INNER_MAP); /* tables differ in length */
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct mirror_rule));
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, MAX_RULE_TABLES);
+	__type(key, __u32);
+	__array(values, struct rule_map);
+} rule_tables SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_SLOTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32); /* destination_id */
+	__type(value, struct mirror_destination);
+} destinations SEC(".maps");
+
+/* The same by address, to know the mirror's own packets by. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_SLOTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mirror_destination);
+	__type(value, __u32);
+} collectors SEC(".maps");
+
+/* Filled by the agent before a configuration that needs the entry is published. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, MAX_SLOTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32); /* source_id */
+	__type(value, struct mirror_source_counters);
+} source_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, MAX_COUNTERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mirror_counter_key);
+	__type(value, struct mirror_counters);
+} mirror_counters SEC(".maps");
+
+/* Filled by the first packet that a rule matches: most rules of a large filter never match. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, MAX_RULE_COUNTERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mirror_rule_counter_key);
+	__type(value, struct mirror_rule_counters);
+} rule_counters SEC(".maps");
+
+#endif

@@ -1,0 +1,124 @@
+/* vxtap's kernel side. The way of a packet:
+ *
+ *   source interface, mirror_ingress or mirror_egress:  parse.h, wire.h, classify.h, copy.h
+ *     -> tunnel device, tunnel_egress:                  cut, VNI, destination
+ *     -> super-packets that must be cut go through a veth pair first, whose transmit side makes wire
+ *        packets of them: segment_ingress on its other end
+ *
+ * Whatever the copy meets, the original goes on unchanged: the two programs on a source always
+ * return TC_ACT_UNSPEC (the same value as TCX_NEXT). */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/classify.h"
+#include "bpf/copy.h"
+#include "bpf/maps.h"
+#include "bpf/parse.h"
+#include "bpf/tunnel.h"
+#include "bpf/wire.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+struct mirroring {
+	struct __sk_buff *skb;
+	void *configuration; /* a struct slot_map */
+	const struct packet *packet;
+	const struct wire *wire;
+	enum mirror_direction direction;
+};
+
+/* One session; 1 ends the search. */
+static long try_session(__u32 position, void *context)
+{
+	struct mirroring *mirroring = context;
+	struct mirror_slot slot = {mirroring->skb->ifindex, position};
+	const struct mirror_attachment *attachment =
+		bpf_map_lookup_elem(mirroring->configuration, &slot);
+	struct search search = {.packet = mirroring->packet};
+
+	if (!attachment)
+		return 1;
+	find_rule(&search, attachment, mirroring->direction);
+	if (!search.found)
+		return attachment->last != 0;
+	count_rule(attachment->session_id, search.rule_id, mirroring->wire);
+	if (search.policy == MIRROR_COLLECT)
+		send_copy(mirroring->skb, attachment, mirroring->direction, mirroring->wire,
+			  flow_hash(mirroring->packet));
+	return attachment->last || !attachment->fall_through;
+}
+
+static __always_inline void mirror(struct __sk_buff *skb, enum mirror_direction direction)
+{
+	__u32 current = 0;
+	struct mirror_slot first = {skb->ifindex, 0};
+	struct packet packet = {};
+	struct wire wire;
+	struct mirroring mirroring = {.skb = skb, .packet = &packet, .wire = &wire,
+				      .direction = direction};
+	const struct mirror_attachment *attachment;
+	struct mirror_source_counters *counters;
+
+	mirroring.configuration = bpf_map_lookup_elem(&configurations, &current);
+	if (!mirroring.configuration)
+		return;
+	attachment = bpf_map_lookup_elem(mirroring.configuration, &first);
+	if (!attachment)
+		return;
+	counters = bpf_map_lookup_elem(&source_counters, &attachment->source_id);
+	if (!counters)
+		return;
+	if (parse(skb, &packet)) {
+		counters->seen_packets++;
+		counters->skipped_packets++;
+		return;
+	}
+	measure(skb, &packet, &wire);
+	counters->seen_packets += wire.packets;
+	if (is_own(&packet)) {
+		counters->own_packets += wire.packets;
+		return;
+	}
+	bpf_loop(MAX_SLOTS, try_session, &mirroring, 0);
+}
+
+SEC("tc")
+int mirror_ingress(struct __sk_buff *skb)
+{
+	mirror(skb, MIRROR_INBOUND);
+	return TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int mirror_egress(struct __sk_buff *skb)
+{
+	mirror(skb, MIRROR_OUTBOUND);
+	return TC_ACT_UNSPEC;
+}
+
+/* On the far end of the segmenter: wire packets, one by one. They end here, only copies go on. */
+SEC("tc")
+int segment_ingress(struct __sk_buff *skb)
+{
+	if (is_copy(skb))
+		send_segment(skb);
+	return TC_ACT_SHOT;
+}
+
+/* On the tunnel device: the last step before the kernel's VXLAN transmit. */
+SEC("tc")
+int tunnel_egress(struct __sk_buff *skb)
+{
+	/* Only copies leave here, whatever else the host would send through the device. */
+	return is_copy(skb) && !enter_tunnel(skb) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+}
+
+/* The device listens on the tunnel's port because the kernel knows no other way to have one; nothing
+ * that anybody sends there may reach the host's network stack. */
+SEC("tc")
+int tunnel_ingress(struct __sk_buff *skb)
+{
+	(void)skb;
+	return TC_ACT_SHOT;
+}
