@@ -1,0 +1,116 @@
+#include "tests/bpf/mirror_fixture.h"
+
+#include <bpf/bpf.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "agent/check.h"
+#include "agent/document.h"
+#include "agent/plan.h"
+#include "agent/validate.h"
+
+namespace vxtap::test {
+namespace {
+
+constexpr uint16_t kPort = 4789;
+constexpr uint32_t kPathMtu = 9000;
+constexpr uint32_t kCb = 0x01020304;
+constexpr uint32_t kMark = 0x00770077;
+
+}  // namespace
+
+struct MirrorFixture::Snapshot {
+  mirror_source_counters source{};
+  mirror_counters total{};
+  // (priority of the session, its name, direction, priority of the rule) -> packets, collected
+  std::map<std::tuple<uint32_t, std::string, Direction, uint32_t>, std::pair<uint64_t, bool>> rules;
+};
+
+MirrorFixture::MirrorFixture()
+    : ifindex_(network_.create_veth(kSource, "peer0").first),
+      tunnel_(network_, kPort),
+      datapath_(kPort) {
+  datapath_.use_devices(tunnel_.devices());
+}
+
+MirrorFixture::~MirrorFixture() { network_.delete_link(kSource); }
+
+void MirrorFixture::configure(const std::string& text) {
+  const auto document = parse_document(text);
+  validate(document, {});
+  configuration_ = make_plan({}, document, false, [] { return 1U; }).result;
+  Surroundings surroundings{{{kSource, ifindex_}}, {}};
+  for (const auto& [name, session] : configuration_.sessions) {
+    surroundings.path_mtu[session.destination] = kPathMtu;
+  }
+  datapath_.publish(compile(configuration_, surroundings, ids_));
+}
+
+MirrorFixture::Snapshot MirrorFixture::snapshot() const {
+  Snapshot result;
+  auto ids = ids_;
+  result.source = datapath_.source_counters(ids.source(kSource));
+  for (const auto& [name, session] : configuration_.sessions) {
+    for (const Direction direction : kDirections) {
+      const auto counters = datapath_.counters(ids.counter(name, kSource), direction);
+      result.total.matched_packets += counters.matched_packets;
+      result.total.matched_bytes += counters.matched_bytes;
+      result.total.mirrored_packets += counters.mirrored_packets;
+      result.total.mirrored_bytes += counters.mirrored_bytes;
+      result.total.truncated_packets += counters.truncated_packets;
+      for (const auto& rule :
+           configuration_.filters.at(session.filter).rules.at(static_cast<size_t>(direction))) {
+        const auto packets =
+            datapath_.rule_counters(ids.session(name), direction, rule.priority).packets;
+        result.rules[{session.priority, name, direction, rule.priority}] = {
+            packets, rule.policy == Policy::collect};
+      }
+    }
+  }
+  return result;
+}
+
+Outcome MirrorFixture::run(const Packet& packet, Direction direction) {
+  const auto before = snapshot();
+  const Bytes in = packet.bytes();
+  Bytes out(in.size() + 64);
+  __sk_buff context{};
+  context.ifindex = ifindex_;
+  context.mark = kMark;
+  std::fill(std::begin(context.cb), std::end(context.cb), kCb);
+  __sk_buff after_context{};
+  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = in.data(), .data_out = out.data(),
+              .data_size_in = static_cast<uint32_t>(in.size()),
+              .data_size_out = static_cast<uint32_t>(out.size()), .ctx_in = &context,
+              .ctx_out = &after_context, .ctx_size_in = sizeof(context),
+              .ctx_size_out = sizeof(after_context));
+  check(bpf_prog_test_run_opts(datapath_.program(direction), &options), "BPF_PROG_TEST_RUN");
+  const auto after = snapshot();
+
+  Outcome outcome;
+  outcome.verdict = static_cast<int>(options.retval);
+  out.resize(options.data_size_out);
+  outcome.unchanged = out == in && after_context.mark == kMark &&
+                      std::all_of(std::begin(after_context.cb), std::end(after_context.cb),
+                                  [](uint32_t word) { return word == kCb; });
+  outcome.counters.matched_packets = after.total.matched_packets - before.total.matched_packets;
+  outcome.counters.matched_bytes = after.total.matched_bytes - before.total.matched_bytes;
+  outcome.counters.mirrored_packets = after.total.mirrored_packets - before.total.mirrored_packets;
+  outcome.counters.mirrored_bytes = after.total.mirrored_bytes - before.total.mirrored_bytes;
+  outcome.counters.truncated_packets =
+      after.total.truncated_packets - before.total.truncated_packets;
+  if (after.source.skipped_packets > before.source.skipped_packets) outcome.decision = "skipped";
+  if (after.source.own_packets > before.source.own_packets) outcome.decision = "own";
+  for (const auto& [key, counted] : after.rules) {
+    if (counted.first == before.rules.at(key).first) continue;
+    outcome.decision += (outcome.decision.empty() ? "" : ", ") + std::get<1>(key) + ":" +
+                        std::to_string(std::get<3>(key)) +
+                        (counted.second ? " collect" : " ignore");
+  }
+  if (outcome.decision.empty()) outcome.decision = "none";
+  return outcome;
+}
+
+}  // namespace vxtap::test
