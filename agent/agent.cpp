@@ -37,9 +37,9 @@ bool same_bytes(const std::vector<Element>& a, const std::vector<Element>& b) {
 }
 
 bool same(const CompiledConfiguration& a, const CompiledConfiguration& b) {
-  const auto same_destinations =
-      std::equal(a.destinations.begin(), a.destinations.end(), b.destinations.begin(),
-                 b.destinations.end(), [](const auto& x, const auto& y) { return x.first == y.first; });
+  const auto same_destinations = std::equal(
+      a.destinations.begin(), a.destinations.end(), b.destinations.begin(), b.destinations.end(),
+      [](const auto& x, const auto& y) { return x.first == y.first; });
   return same_destinations && same_bytes(a.slots, b.slots) &&
          std::equal(a.rule_tables.begin(), a.rule_tables.end(), b.rule_tables.begin(),
                     b.rule_tables.end(), same_bytes<mirror_rule>);
@@ -117,8 +117,8 @@ std::vector<std::string> Agent::set_enabled(const std::string& name, bool enable
 
 std::vector<std::string> Agent::add_source(const std::string& name, const std::string& interface) {
   auto changed = session(name);
-  const bool known = std::find(changed.sources.begin(), changed.sources.end(), interface) !=
-                     changed.sources.end();
+  const bool known =
+      std::find(changed.sources.begin(), changed.sources.end(), interface) != changed.sources.end();
   if (!known) {
     changed.sources.push_back(interface);
     // The same rules as for a document, so that an interface's name is checked in one place.
@@ -201,9 +201,8 @@ void Agent::refresh_sources(const std::vector<Link>& links) {
     } else if (const auto* session = owned == addresses.end()
                                          ? nullptr
                                          : destination_on(owned->second, configuration_)) {
-      status = {SourceState::paused,
-                "the interface owns " + to_string(session->destination) +
-                    ", the destination of session '" + session->name + "'"};
+      status = {SourceState::paused, "the interface owns " + to_string(session->destination) +
+                                         ", the destination of session '" + session->name + "'"};
     } else {
       status = {SourceState::active, ""};
     }

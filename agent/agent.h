@@ -31,7 +31,8 @@ struct SourceStatus {
 class Agent {
  public:
   // Takes hold of the network namespace: loads the programs and makes the tunnel's devices. Throws
-  // Error(internal or conflict) with one sentence that says what is missing, leaving nothing behind.
+  // Error(internal or conflict) with one sentence that says what is missing, leaving nothing
+  // behind.
   explicit Agent(const Settings& settings);
 
   // All or nothing. Throws what validate() and make_plan() do, and SourceIsDestination.

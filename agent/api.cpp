@@ -79,26 +79,34 @@ struct Route {
 
 const std::vector<Route>& routes() {
   static const std::vector<Route> table{
-      {"GET", {"config"}, [](Agent& a, const HttpRequest&) {
-         return answer(to_json(a.configuration()));
-       }},
+      {"GET",
+       {"config"},
+       [](Agent& a, const HttpRequest&) { return answer(to_json(a.configuration())); }},
       {"PUT", {"config"}, put_config},
-      {"GET", {"sessions"}, [](Agent& a, const HttpRequest&) {
-         return answer(sessions_report(a));
-       }},
-      {"GET", {"sessions", "*"}, [](Agent& a, const HttpRequest& r) {
-         return session_changed(a, r.segments[2], {});
-       }},
-      {"POST", {"sessions", "*", "start"}, [](Agent& a, const HttpRequest& r) {
+      {"GET",
+       {"sessions"},
+       [](Agent& a, const HttpRequest&) { return answer(sessions_report(a)); }},
+      {"GET",
+       {"sessions", "*"},
+       [](Agent& a, const HttpRequest& r) { return session_changed(a, r.segments[2], {}); }},
+      {"POST",
+       {"sessions", "*", "start"},
+       [](Agent& a, const HttpRequest& r) {
          return session_changed(a, r.segments[2], a.set_enabled(r.segments[2], true));
        }},
-      {"POST", {"sessions", "*", "stop"}, [](Agent& a, const HttpRequest& r) {
+      {"POST",
+       {"sessions", "*", "stop"},
+       [](Agent& a, const HttpRequest& r) {
          return session_changed(a, r.segments[2], a.set_enabled(r.segments[2], false));
        }},
-      {"POST", {"sessions", "*", "sources", "*"}, [](Agent& a, const HttpRequest& r) {
+      {"POST",
+       {"sessions", "*", "sources", "*"},
+       [](Agent& a, const HttpRequest& r) {
          return session_changed(a, r.segments[2], a.add_source(r.segments[2], r.segments[4]));
        }},
-      {"DELETE", {"sessions", "*", "sources", "*"}, [](Agent& a, const HttpRequest& r) {
+      {"DELETE",
+       {"sessions", "*", "sources", "*"},
+       [](Agent& a, const HttpRequest& r) {
          return session_changed(a, r.segments[2], a.remove_source(r.segments[2], r.segments[4]));
        }},
       {"GET", {"stats"}, [](Agent& a, const HttpRequest&) { return answer(stats_report(a)); }},

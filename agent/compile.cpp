@@ -23,8 +23,7 @@ void set_network(const Cidr& cidr, __be32 (&network)[4], __be32 (&mask)[4]) {
 uint32_t frame_limit(const Session& session, const Surroundings& surroundings) {
   const auto mtu = surroundings.path_mtu.find(session.destination);
   if (session.oversize == Oversize::fragment || mtu == surroundings.path_mtu.end()) return 0;
-  return mtu->second -
-         (session.destination.family == Family::ipv4 ? kOverheadIpv4 : kOverheadIpv6);
+  return mtu->second - (session.destination.family == Family::ipv4 ? kOverheadIpv4 : kOverheadIpv6);
 }
 
 mirror_destination compile_destination(const Address& address) {

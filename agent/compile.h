@@ -44,7 +44,7 @@ class Ids {
 // What compile() must know of the host.
 struct Surroundings {
   std::map<std::string, uint32_t> interfaces;  // usable sources: name -> ifindex
-  std::map<Address, uint32_t> path_mtu;        // destinations with a route: bytes of an outer IP packet
+  std::map<Address, uint32_t> path_mtu;  // destinations with a route: bytes of an outer IP packet
 };
 
 using RuleTable = std::vector<mirror_rule>;

@@ -35,9 +35,10 @@ std::string running_kernel() {
 
 [[noreturn]] void refuse_load(int error) {
   if (error == -EPERM) {
-    throw Error(Error::Kind::internal, "NotPermitted",
-                "the kernel does not let vxtapd load BPF programs: run it as root, or with CAP_BPF, "
-                "CAP_NET_ADMIN and CAP_PERFMON");
+    throw Error(
+        Error::Kind::internal, "NotPermitted",
+        "the kernel does not let vxtapd load BPF programs: run it as root, or with CAP_BPF, "
+        "CAP_NET_ADMIN and CAP_PERFMON");
   }
   throw Error(Error::Kind::internal, "KernelTooOld",
               "kernel " + running_kernel() + " refuses vxtap's BPF programs (" +
@@ -71,10 +72,10 @@ void make_entry(const bpf_map* map, const Key& key) {
 
 int make_rule_map(const RuleTable& table) {
   LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_INNER_MAP);
-  const int map = check(bpf_map_create(BPF_MAP_TYPE_ARRAY, "rules", sizeof(uint32_t),
-                                       sizeof(mirror_rule), static_cast<uint32_t>(table.size()),
-                                       &options),
-                        "making a rule table");
+  const int map =
+      check(bpf_map_create(BPF_MAP_TYPE_ARRAY, "rules", sizeof(uint32_t), sizeof(mirror_rule),
+                           static_cast<uint32_t>(table.size()), &options),
+            "making a rule table");
   for (uint32_t i = 0; i < table.size(); ++i) {
     const int error = bpf_map_update_elem(map, &i, &table[i], BPF_ANY);
     if (error < 0) {
@@ -128,19 +129,18 @@ void Datapath::use_devices(const TunnelDevices& devices) {
   devices_.push_back(attach_programs(
       devices.tunnel, {{bpf_program__fd(skeleton_->progs.tunnel_egress), Direction::outbound},
                        {bpf_program__fd(skeleton_->progs.tunnel_ingress), Direction::inbound}}));
-  devices_.push_back(attach_programs(
-      devices.segmenter_peer,
-      {{bpf_program__fd(skeleton_->progs.segment_ingress), Direction::inbound}}));
+  devices_.push_back(
+      attach_programs(devices.segmenter_peer,
+                      {{bpf_program__fd(skeleton_->progs.segment_ingress), Direction::inbound}}));
   skeleton_->bss->tunnel_ifindex = devices.tunnel;
   skeleton_->bss->segmenter_ifindex = devices.segmenter;
 }
 
 void Datapath::attach(uint32_t ifindex) {
   if (attached(ifindex)) return;
-  sources_.emplace(ifindex, attach_programs(ifindex, {{program(Direction::inbound),
-                                                       Direction::inbound},
-                                                      {program(Direction::outbound),
-                                                       Direction::outbound}}));
+  sources_.emplace(ifindex,
+                   attach_programs(ifindex, {{program(Direction::inbound), Direction::inbound},
+                                             {program(Direction::outbound), Direction::outbound}}));
 }
 
 std::set<uint32_t> Datapath::attached() const {
@@ -172,8 +172,9 @@ void Datapath::make_counters(const CompiledConfiguration& configuration) const {
 void Datapath::publish_destinations(const CompiledConfiguration& configuration) {
   for (const auto& [id, destination] : configuration.destinations) {
     if (destinations_.contains(id)) continue;
-    check(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.destinations), &id, &destination, BPF_ANY),
-          "adding a destination");
+    check(
+        bpf_map_update_elem(bpf_map__fd(skeleton_->maps.destinations), &id, &destination, BPF_ANY),
+        "adding a destination");
     check(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.collectors), &destination, &id, BPF_ANY),
           "adding a collector");
     destinations_.emplace(id, destination);
@@ -243,9 +244,8 @@ void Datapath::drop_unused(const CompiledConfiguration& configuration,
 }
 
 mirror_counters Datapath::counters(uint32_t counter_id, Direction direction) const {
-  return sum<mirror_counters>(
-      skeleton_->maps.mirror_counters,
-      mirror_counter_key{counter_id, static_cast<uint32_t>(direction)});
+  return sum<mirror_counters>(skeleton_->maps.mirror_counters,
+                              mirror_counter_key{counter_id, static_cast<uint32_t>(direction)});
 }
 
 mirror_source_counters Datapath::source_counters(uint32_t source_id) const {

@@ -134,7 +134,9 @@ auto read_optional(Reader& reader, const std::string& field, Parse parse)
   return reader.parsed(*value, field, parse);
 }
 
-std::optional<Cidr> optional_cidr(const std::string& text) { return parse_cidr(text); }
+std::optional<Cidr> optional_cidr(const std::string& text) {
+  return parse_cidr(text);
+}
 
 Rule read_rule(const json& object, const std::string& path) {
   Reader reader(object, path);
@@ -198,8 +200,8 @@ Session read_session(const json& object, const std::string& path) {
   session.description = reader.text("description");
   session.group = reader.text("group");
   session.tags = read_tags(reader);
-  session.sources = reader.list<std::string>(
-      "sources", [](const json& value, const std::string& element) {
+  session.sources =
+      reader.list<std::string>("sources", [](const json& value, const std::string& element) {
         if (!value.is_string()) refuse("InvalidType", element, value, "must be a string");
         return value.get<std::string>();
       });
@@ -222,7 +224,8 @@ json parse_without_duplicates(std::string_view text) {
   const auto watch = [&](int, json::parse_event_t event, json& parsed) {
     if (event == json::parse_event_t::object_start) open.emplace_back();
     if (event == json::parse_event_t::object_end) open.pop_back();
-    if (event == json::parse_event_t::key && !open.back().insert(parsed.get<std::string>()).second) {
+    if (event == json::parse_event_t::key &&
+        !open.back().insert(parsed.get<std::string>()).second) {
       refuse("DuplicateKey", parsed.get<std::string>(), parsed, "stands twice in one object");
     }
     return true;

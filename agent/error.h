@@ -11,14 +11,15 @@ class Error : public std::runtime_error {
   enum class Kind { invalid, not_found, conflict, too_large, internal };
 
   // `code` is for machines (CamelCase, stable), `message` for people: it says what would be right.
-  // `field` is a path into the document (`sessions[0].filter`) or empty; `value` is what stood there.
-  Error(Kind kind, std::string code, const std::string& message, std::string field = "",
-        std::string value = "")
+  // `field` is a path into the document (`sessions[0].filter`) or empty; `value` is what stood
+  // there.
+  Error(Kind why, std::string name, const std::string& message, std::string where = "",
+        std::string what_stood = "")
       : std::runtime_error(message),
-        kind(kind),
-        code(std::move(code)),
-        field(std::move(field)),
-        value(std::move(value)) {}
+        kind(why),
+        code(std::move(name)),
+        field(std::move(where)),
+        value(std::move(what_stood)) {}
 
   Kind kind;
   std::string code, field, value;

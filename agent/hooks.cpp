@@ -73,7 +73,9 @@ void detach_filter(uint32_t ifindex, Direction direction) {
 
 }  // namespace
 
-const char* to_string(AttachMode mode) { return mode == AttachMode::tcx ? "tcx" : "clsact"; }
+const char* to_string(AttachMode mode) {
+  return mode == AttachMode::tcx ? "tcx" : "clsact";
+}
 
 AttachMode detect_attach_mode(int program) {
   constexpr int kNoInterface = 0x7fffffff;
@@ -95,10 +97,10 @@ Hook::Hook(AttachMode mode, int program, uint32_t ifindex, Direction direction)
 void Hook::attach_tcx(int program) {
   LIBBPF_OPTS(bpf_link_create_opts, options,
               .flags = direction_ == Direction::inbound ? kBefore : kAfter);
-  link_ = check(bpf_link_create(program, static_cast<int>(ifindex_),
-                                direction_ == Direction::inbound ? kTcxIngress : kTcxEgress,
-                                &options),
-                "attaching to TCX");
+  link_ =
+      check(bpf_link_create(program, static_cast<int>(ifindex_),
+                            direction_ == Direction::inbound ? kTcxIngress : kTcxEgress, &options),
+            "attaching to TCX");
 }
 
 void Hook::attach_clsact(int program) {
@@ -119,7 +121,9 @@ void Hook::detach() noexcept {
   }
 }
 
-Hook::~Hook() { detach(); }
+Hook::~Hook() {
+  detach();
+}
 
 Hook::Hook(Hook&& other) noexcept
     : mode_(other.mode_),
@@ -154,9 +158,9 @@ ClsactQdisc::~ClsactQdisc() {
   } catch (const Error&) {
     return;  // not knowing, leave it: it costs nothing
   }
-  auto hook = tc_hook(
-      ifindex_, static_cast<bpf_tc_attach_point>(
-                    static_cast<unsigned>(BPF_TC_INGRESS) | static_cast<unsigned>(BPF_TC_EGRESS)));
+  auto hook =
+      tc_hook(ifindex_, static_cast<bpf_tc_attach_point>(static_cast<unsigned>(BPF_TC_INGRESS) |
+                                                         static_cast<unsigned>(BPF_TC_EGRESS)));
   bpf_tc_hook_destroy(&hook);
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// A program on a traffic hook of an interface: TCX where the kernel has it (6.6 and later), a clsact
-// qdisc's filter where not.
+// A program on a traffic hook of an interface: TCX where the kernel has it (6.6 and later), a
+// clsact qdisc's filter where not.
 
 #include <cstdint>
 #include <string>
@@ -16,9 +16,9 @@ const char* to_string(AttachMode mode);
 // Asks the kernel, by a loaded program of type sched_cls.
 AttachMode detect_attach_mode(int program);
 
-// Attached for as long as it lives. Inbound runs before all other programs of the interface, so that
-// nobody's redirect hides a packet; outbound runs after all others, so that the copy is what the
-// wire gets.
+// Attached for as long as it lives. Inbound runs before all other programs of the interface, so
+// that nobody's redirect hides a packet; outbound runs after all others, so that the copy is what
+// the wire gets.
 class Hook {
  public:
   // Throws Error(internal). In clsact mode the qdisc must be there.

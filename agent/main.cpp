@@ -117,13 +117,12 @@ void serve(const Options& options) {
   const NetworkWatch watch(loop, agent);
   // What changed between the agent's first look and the watch has not been seen by either.
   agent.on_network_change();
-  HttpServer server(loop, options.socket,
-                    [&](const HttpRequest& request) { return handle(agent, request); });
+  const HttpServer server(loop, options.socket,
+                          [&](const HttpRequest& request) { return handle(agent, request); });
   spdlog::info("ready: {}, {} session(s), tunnel port {}, API at {}",
                to_string(agent.attach_mode()), agent.configuration().sessions.size(),
                agent.settings().tunnel_port, options.socket);
   loop.run();
-  server.stop();
 }
 
 int fail(const Error& error) {
@@ -151,4 +150,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace vxtap
 
-int main(int argc, char** argv) { return vxtap::run(argc, argv); }
+int main(int argc, char** argv) {
+  return vxtap::run(argc, argv);
+}

@@ -33,9 +33,8 @@ void remove_others(std::map<std::string, Object>& result, const std::vector<Obje
 uint32_t free_vni(const Configuration& configuration, const DrawVni& draw_vni) {
   for (;;) {
     const uint32_t vni = draw_vni();
-    const bool used =
-        std::any_of(configuration.sessions.begin(), configuration.sessions.end(),
-                    [&](const auto& entry) { return entry.second.vni == vni; });
+    const bool used = std::any_of(configuration.sessions.begin(), configuration.sessions.end(),
+                                  [&](const auto& entry) { return entry.second.vni == vni; });
     if (!used) return vni;
   }
 }

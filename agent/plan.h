@@ -26,8 +26,9 @@ struct Plan {
 // Draws a VNI; called until it gives one that no session uses.
 using DrawVni = std::function<uint32_t()>;
 
-// Objects of the document replace those of their name; the others stay, or go with `prune`. A session
-// that stays and whose VNI is `auto` keeps the VNI that it has. Throws what validate_relations() does.
+// Objects of the document replace those of their name; the others stay, or go with `prune`. A
+// session that stays and whose VNI is `auto` keeps the VNI that it has. Throws what
+// validate_relations() does.
 Plan make_plan(const Configuration& current, const Document& document, bool prune,
                const DrawVni& draw_vni);
 

@@ -19,8 +19,8 @@ using nlohmann::json;
 }
 
 uint64_t number(const json& value, const std::string& field, uint64_t first, uint64_t last) {
-  const bool fits = value.is_number_unsigned() && value.get<uint64_t>() >= first &&
-                    value.get<uint64_t>() <= last;
+  const bool fits =
+      value.is_number_unsigned() && value.get<uint64_t>() >= first && value.get<uint64_t>() <= last;
   if (!fits) {
     refuse("OutOfRange", field, value,
            "must be a whole number from " + std::to_string(first) + " to " + std::to_string(last));

@@ -52,7 +52,9 @@ NamespaceLock::NamespaceLock() {
   check(socket_, "locking the network namespace");
 }
 
-NamespaceLock::~NamespaceLock() { close(socket_); }
+NamespaceLock::~NamespaceLock() {
+  close(socket_);
+}
 
 TunnelOwner::TunnelOwner(Network& network, uint16_t port) : network_(network), port_(port) {
   for (const auto& link : network_.links()) {
@@ -67,7 +69,9 @@ TunnelOwner::TunnelOwner(Network& network, uint16_t port) : network_(network), p
   create();
 }
 
-TunnelOwner::~TunnelOwner() { remove(); }
+TunnelOwner::~TunnelOwner() {
+  remove();
+}
 
 void TunnelOwner::create() {
   try {

@@ -17,9 +17,9 @@ inline constexpr const char* kSegmenterPeer = "vxtap-seg1";
 
 bool is_own_device(const std::string& interface);
 
-// One daemon per network namespace: an abstract Unix socket, which belongs to the namespace and goes
-// with its process, however that ends. Throws Error(conflict, AlreadyRunning), and NotPermitted if
-// not root.
+// One daemon per network namespace: an abstract Unix socket, which belongs to the namespace and
+// goes with its process, however that ends. Throws Error(conflict, AlreadyRunning), and
+// NotPermitted if not root.
 class NamespaceLock {
  public:
   NamespaceLock();

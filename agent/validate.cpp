@@ -28,8 +28,9 @@ constexpr size_t kLongestInterface = 15;  // IFNAMSIZ − 1
 
 // Code points, not bytes: the limits speak of characters.
 size_t characters(std::string_view text) {
-  return static_cast<size_t>(std::count_if(
-      text.begin(), text.end(), [](char byte) { return (static_cast<uint8_t>(byte) & 0xc0) != 0x80; }));
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char byte) {
+    return (static_cast<uint8_t>(byte) & 0xc0) != 0x80;
+  }));
 }
 
 bool printable(std::string_view text) {

@@ -33,7 +33,9 @@ std::optional<uint32_t> parse_number(std::string_view text, uint32_t last) {
   return number;
 }
 
-int address_family(Family family) { return family == Family::ipv4 ? AF_INET : AF_INET6; }
+int address_family(Family family) {
+  return family == Family::ipv4 ? AF_INET : AF_INET6;
+}
 
 std::optional<Address> try_address(const std::string& text) {
   for (const Family family : {Family::ipv4, Family::ipv6}) {
@@ -73,8 +75,8 @@ Cidr parse_cidr(std::string_view text) {
   const auto slash = text.find('/');
   const auto address = try_address(std::string(text.substr(0, slash)));
   const uint32_t bits = address && address->family == Family::ipv6 ? 128 : 32;
-  const auto length = slash == std::string_view::npos ? std::nullopt
-                                                      : parse_number(text.substr(slash + 1), bits);
+  const auto length =
+      slash == std::string_view::npos ? std::nullopt : parse_number(text.substr(slash + 1), bits);
   if (!address || !length) {
     refuse("InvalidCidr", text,
            "must be a network like 10.0.0.0/8 or 2001:db8::/32, with a prefix length of 0-32 or "
@@ -82,7 +84,8 @@ Cidr parse_cidr(std::string_view text) {
   }
   const Cidr cidr{network_of(*address, *length), static_cast<uint8_t>(*length)};
   if (cidr.network != *address) {
-    refuse("HostBitsSet", text, "must have its host bits zero: did you mean " + to_string(cidr) + "?");
+    refuse("HostBitsSet", text,
+           "must have its host bits zero: did you mean " + to_string(cidr) + "?");
   }
   return cidr;
 }

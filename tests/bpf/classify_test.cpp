@@ -101,7 +101,8 @@ TEST_F(Classify, addresses) {
 }
 
 TEST_F(Classify, ports) {
-  configure_rules(R"({"priority": 1, "policy": "collect", "protocol": "tcp", "destination_port": "0/0"},
+  configure_rules(
+      R"({"priority": 1, "policy": "collect", "protocol": "tcp", "destination_port": "0/0"},
                      {"priority": 2, "policy": "collect", "protocol": "tcp", "destination_port": "65535/65535"},
                      {"priority": 3, "policy": "collect", "protocol": "tcp", "destination_port": "80/90"},
                      {"priority": 4, "policy": "collect", "protocol": "tcp", "source_port": "1000/1000",
@@ -144,8 +145,10 @@ TEST_F(Classify, headers_before_the_ports) {
       {"routing", ethernet() / ipv6(kA6, kB6) / extension(43, 2) / tcp(1, 443), "s:1 collect"},
       {"destination options", ethernet() / ipv6(kA6, kB6) / extension(60, 1) / tcp(1, 443),
        "s:1 collect"},
-      {"four of them", ethernet() / ipv6(kA6, kB6) / extension(0) / extension(60) / extension(43) /
-                           extension(60) / tcp(1, 443), "s:1 collect"},
+      {"four of them",
+       ethernet() / ipv6(kA6, kB6) / extension(0) / extension(60) / extension(43) / extension(60) /
+           tcp(1, 443),
+       "s:1 collect"},
       {"first fragment", ethernet() / ipv6(kA6, kB6) / ipv6_fragment(0, true) / tcp(1, 443),
        "s:1 collect"},
       {"later fragment", ethernet() / ipv6(kA6, kB6) / ipv6_fragment(1448, false, 6) / tcp(1, 443),
@@ -177,7 +180,8 @@ TEST_F(Classify, headers_before_the_ports) {
 }
 
 TEST_F(Classify, truncated_and_nonsensical) {
-  configure_rules(R"({"priority": 1, "policy": "collect", "protocol": "tcp", "destination_port": "443/443"},
+  configure_rules(
+      R"({"priority": 1, "policy": "collect", "protocol": "tcp", "destination_port": "443/443"},
                      {"priority": 2, "policy": "ignore"})");
   const auto whole = ethernet() / ipv4(kA, kB) / tcp(1, 443);
   const auto whole6 = ethernet() / ipv6(kA6, kB6) / tcp(1, 443);
@@ -204,8 +208,8 @@ TEST_F(Classify, truncated_and_nonsensical) {
       {"ports in the padding, behind the IPv6 packet's end",
        ethernet() / ipv6(kA6, kB6, {.payload_length = 2}) / tcp(1, 443) / payload(20),
        "s:2 ignore"},
-      {"a total length past the end", ethernet() / ipv4(kA, kB, {.total_length = 65535}) /
-                                          tcp(1, 443), "s:1 collect"},
+      {"a total length past the end",
+       ethernet() / ipv4(kA, kB, {.total_length = 65535}) / tcp(1, 443), "s:1 collect"},
       {"ARP", ethernet(0x0806) / payload(46, 0), "skipped"},
       {"LLDP", ethernet(0x88cc) / payload(46, 0), "skipped"},
       {"a length instead of a type", ethernet(46) / payload(46, 0), "skipped"},
@@ -246,10 +250,10 @@ TEST_F(Classify, no_rules_and_no_sessions) {
 TEST_F(Classify, the_mirrors_own_packets) {
   configure_rules(R"({"priority": 1, "policy": "collect"})");
   expect({
-      {"VXLAN to a destination", ethernet() / ipv4(kA, "192.0.2.9") / udp(50000, 4789) / payload(50),
-       "own"},
-      {"VXLAN to somebody else", ethernet() / ipv4(kA, "192.0.2.8") / udp(50000, 4789) / payload(50),
-       "s:1 collect"},
+      {"VXLAN to a destination",
+       ethernet() / ipv4(kA, "192.0.2.9") / udp(50000, 4789) / payload(50), "own"},
+      {"VXLAN to somebody else",
+       ethernet() / ipv4(kA, "192.0.2.8") / udp(50000, 4789) / payload(50), "s:1 collect"},
       {"another port of a destination", ethernet() / ipv4(kA, "192.0.2.9") / udp(50000, 4790),
        "s:1 collect"},
       {"TCP to the same port", ethernet() / ipv4(kA, "192.0.2.9") / tcp(50000, 4789),

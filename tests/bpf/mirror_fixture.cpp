@@ -35,7 +35,9 @@ MirrorFixture::MirrorFixture()
   datapath_.use_devices(tunnel_.devices());
 }
 
-MirrorFixture::~MirrorFixture() { network_.delete_link(kSource); }
+MirrorFixture::~MirrorFixture() {
+  network_.delete_link(kSource);
+}
 
 void MirrorFixture::configure(const std::string& text) {
   const auto document = parse_document(text);

@@ -1,7 +1,7 @@
 #pragma once
 
-// The real programs, loaded, with the real tunnel devices: a packet goes in by BPF_PROG_TEST_RUN, and
-// what was decided is read from the counters.
+// The real programs, loaded, with the real tunnel devices: a packet goes in by BPF_PROG_TEST_RUN,
+// and what was decided is read from the counters.
 
 #include <gtest/gtest.h>
 

@@ -121,14 +121,24 @@ Layer udp(uint16_t source, uint16_t destination) {
   return layer;
 }
 
-Layer sctp(uint16_t source, uint16_t destination) { return ports(132, 12, source, destination); }
+Layer sctp(uint16_t source, uint16_t destination) {
+  return ports(132, 12, source, destination);
+}
 
-Layer icmp(uint8_t type) { return {{type, 0, 0, 0, 0, 1, 0, 1}, 1, nullptr}; }
+Layer icmp(uint8_t type) {
+  return {{type, 0, 0, 0, 0, 1, 0, 1}, 1, nullptr};
+}
 
-Layer icmpv6(uint8_t type) { return {{type, 0, 0, 0, 0, 1, 0, 1}, 58, nullptr}; }
+Layer icmpv6(uint8_t type) {
+  return {{type, 0, 0, 0, 0, 1, 0, 1}, 58, nullptr};
+}
 
-Layer protocol(uint8_t number) { return {Bytes(8), number, nullptr}; }
+Layer protocol(uint8_t number) {
+  return {Bytes(8), number, nullptr};
+}
 
-Layer payload(size_t length, uint8_t fill) { return {Bytes(length, fill), {}, nullptr}; }
+Layer payload(size_t length, uint8_t fill) {
+  return {Bytes(length, fill), {}, nullptr};
+}
 
 }  // namespace vxtap::test
