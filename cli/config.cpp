@@ -1,0 +1,69 @@
+// apply, export
+
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+
+#include "cli/context.h"
+
+namespace vxtap::cli {
+namespace {
+
+struct ApplyOptions {
+  std::string file;
+  bool dry_run = false;
+  bool prune = false;
+};
+
+std::string read_document(const std::string& file) {
+  if (file == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
+  std::ifstream stream(file, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(stream), {}};
+  if (!stream.is_open() || stream.bad()) throw Failure(kInvalid, file + ": cannot read the file");
+  return text;
+}
+
+void apply(const Context& context, const ApplyOptions& options) {
+  std::string query;
+  if (options.dry_run) query += "dry_run=1&";
+  if (options.prune) query += "prune=1";
+  const auto answer =
+      context.client().request("PUT", {"config"}, query, read_document(options.file));
+  print_warnings(answer.json);
+  if (context.json()) {
+    std::cout << answer.text;
+    return;
+  }
+  size_t changed = 0;
+  for (const auto& change : answer.json.at("changes")) {
+    const auto action = change.at("action").get<std::string>();
+    if (action != "unchanged") ++changed;
+    std::cout << action << std::string(11 - action.size(), ' ')
+              << change.at("kind").get<std::string>() << ' ' << change.at("name").get<std::string>()
+              << '\n';
+  }
+  std::cout << (options.dry_run ? "dry run, nothing was changed: " : "") << changed << " of "
+            << answer.json.at("changes").size() << " object(s) "
+            << (options.dry_run ? "would change\n" : "changed\n");
+}
+
+}  // namespace
+
+void add_config_commands(CLI::App& app, const Context& context) {
+  auto options = std::make_shared<ApplyOptions>();
+  auto* command = app.add_subcommand("apply", "make the daemon's state match a document");
+  command->add_option("-f,--file", options->file, "the document in JSON; - is standard input")
+      ->required();
+  command->add_flag("--dry-run", options->dry_run, "print what would change, and change nothing");
+  command->add_flag("--prune", options->prune, "delete what the document does not name");
+  command->footer("Example: vxtap apply -f mirror.json --dry-run");
+  command->callback([options, &context] { apply(context, *options); });
+
+  auto* exporting = app.add_subcommand("export", "print the whole configuration as a document");
+  exporting->footer("Example: vxtap export > mirror.json");
+  exporting->callback(
+      [&context] { std::cout << context.client().request("GET", {"config"}).text; });
+}
+
+}  // namespace vxtap::cli
