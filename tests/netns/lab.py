@@ -1,0 +1,144 @@
+"""Three hosts in network namespaces of our own: client -- host -- collector.
+
+The host runs vxtapd: `src0` is its interface to the client, `und0` the one to the collector.
+Offloads are off, so that every packet that a capture sees is a packet of the wire.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+BIN = Path(os.environ.get("VXTAP_BIN_DIR", Path(__file__).resolve().parents[2] / "build" / "bin"))
+PREFIX = "vxtap-test-"
+PATIENCE = 60  # seconds; an emulated machine is slow
+
+CLIENT, HOST, COLLECTOR = "10.90.0.2", "10.90.0.1", "10.91.0.2"
+CLIENT6, HOST6, COLLECTOR6 = "fd90::2", "fd90::1", "fd91::2"
+
+
+def run(*command, check=True, **options):
+    """The finished process, its output as text. An error shows what the command said."""
+    done = subprocess.run(command, text=True, capture_output=True, **options)
+    if check and done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}: {done.returncode}: {done.stderr}{done.stdout}")
+    return done
+
+
+def wait_for(what, condition):
+    """Calls `condition` until it gives something true, and returns that."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        result = condition()
+        if result:
+            return result
+        time.sleep(0.05)
+    raise TimeoutError(what)
+
+
+def sweep():
+    """Removes the namespaces of test runs whose process is gone."""
+    for line in run("ip", "netns", "list").stdout.splitlines():
+        match = re.match(PREFIX + r"(\d+)-", line)
+        if match and not Path(f"/proc/{match[1]}").exists():
+            name = line.split()[0]
+            for pid in run("ip", "netns", "pids", name).stdout.split():
+                os.kill(int(pid), signal.SIGKILL)
+            run("ip", "netns", "delete", name)
+
+
+class Process:
+    """A process in a namespace, ended by its own id."""
+
+    def __init__(self, command, stderr):
+        self.log = Path(stderr)
+        with open(stderr, "wb") as sink:
+            self.popen = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=sink)
+
+    def wait_for_line(self, text):
+        def said():
+            if text in self.log.read_text(errors="replace"):
+                return True
+            if self.popen.poll() is not None:
+                raise RuntimeError(f"ended with {self.popen.returncode}: {self.log.read_text()}")
+            return False
+
+        wait_for(f"{self.popen.args}: {text}", said)
+
+    def stop(self, number=signal.SIGTERM):
+        """The exit status."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
+        return self.popen.wait(PATIENCE)
+
+
+class Lab:
+    def __init__(self, underlay_mtu=9000):
+        sweep()
+        self.directory = tempfile.TemporaryDirectory(prefix="vxtap-test-")
+        self.path = Path(self.directory.name)
+        self.socket = str(self.path / "vxtapd.sock")
+        self.processes = []
+        self.daemon = None
+        self.names = {role: f"{PREFIX}{os.getpid()}-{role}" for role in ("client", "host", "collector")}
+        try:
+            self._make(underlay_mtu)
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self, underlay_mtu):
+        for name in self.names.values():
+            run("ip", "netns", "add", name)
+            run("ip", "-n", name, "link", "set", "lo", "up")
+        self._cable(("client", "cli0", CLIENT, CLIENT6), ("host", "src0", HOST, HOST6), 1500)
+        self._cable(("host", "und0", "10.91.0.1", "fd91::1"),
+                    ("collector", "col0", COLLECTOR, COLLECTOR6), underlay_mtu)
+
+    def _cable(self, near, far, mtu):
+        run("ip", "link", "add", near[1], "netns", self.names[near[0]], "type", "veth",
+            "peer", "name", far[1], "netns", self.names[far[0]])
+        for role, device, address, address6 in (near, far):
+            name = self.names[role]
+            self.run(role, "ethtool", "-K", device, "tso", "off", "gso", "off", "gro", "off",
+                     "tx", "off", "rx", "off", "txvlan", "off", "rxvlan", "off")
+            # No link-local address: IPv6 says nothing by itself then, and captures can be exact.
+            run("ip", "-n", name, "link", "set", device, "addrgenmode", "none")
+            run("ip", "-n", name, "link", "set", device, "mtu", str(mtu), "up")
+            run("ip", "-n", name, "address", "add", f"{address}/24", "dev", device)
+            run("ip", "-n", name, "address", "add", f"{address6}/64", "dev", device, "nodad")
+        for (role, device, _, _), (peer_role, peer, _, address6) in ((near, far), (far, near)):
+            mac = self.run(peer_role, "cat", f"/sys/class/net/{peer}/address").stdout.strip()
+            run("ip", "-n", self.names[role], "neighbour", "replace", address6, "lladdr", mac,
+                "dev", device, "nud", "permanent")
+
+    def command(self, role, *command):
+        return ["ip", "netns", "exec", self.names[role], *command]
+
+    def run(self, role, *command, check=True, **options):
+        return run(*self.command(role, *command), check=check, **options)
+
+    def start(self, role, *command):
+        """A process that close() ends."""
+        process = Process(self.command(role, *command), self.path / f"{len(self.processes)}.log")
+        self.processes.append(process)
+        return process
+
+    def start_daemon(self, *options):
+        self.daemon = self.start("host", str(BIN / "vxtapd"), "--socket", self.socket, *options)
+        self.daemon.wait_for_line("ready")
+        return self.daemon
+
+    def vxtap(self, *arguments, check=True, **options):
+        return run(str(BIN / "vxtap"), "--socket", self.socket, *arguments, check=check, **options)
+
+    def close(self):
+        for process in reversed(self.processes):
+            process.stop(signal.SIGKILL)
+        for name in self.names.values():
+            if Path("/run/netns", name).exists():
+                run("ip", "netns", "delete", name)
+        self.directory.cleanup()
