@@ -108,7 +108,7 @@ const Session& Agent::session(const std::string& name) const {
 }
 
 std::vector<std::string> Agent::set_enabled(const std::string& name, bool enabled) {
-  const auto& sources = session(name).sources;
+  const auto sources = session(name).sources;  // a copy: the session itself is replaced
   auto changed = configuration_;
   changed.sessions.at(name).enabled = enabled;
   commit(std::move(changed));

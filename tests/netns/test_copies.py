@@ -52,9 +52,11 @@ def test_udp(mirror, address):
     assert len({copy.source_port for copy in copies}) == 1  # one flow, both directions
 
 
-@pytest.mark.parametrize("address,protocol", [(HOST, "icmp"), (HOST6, "icmpv6")])
-def test_ping(mirror, address, protocol):
-    rule = f'{{"priority": 1, "policy": "collect", "protocol": "{protocol}"}}'
+@pytest.mark.parametrize("address,protocol,network", [(HOST, "icmp", "10.90.0.0/24"),
+                                                      (HOST6, "icmpv6", "fd90::/64")])
+def test_ping(mirror, address, protocol, network):
+    rule = (f'{{"priority": 1, "policy": "collect", "protocol": "{protocol}",'
+            f' "source_cidr": "{network}"}}')
     mirror.apply(mirror.document(rule, rule))
     captures = mirror.captures("icmp or icmp6")
     assert " 0% packet loss" in mirror.run("client", "ping", "-c", "20", "-i", "0.05", address).stdout
