@@ -81,21 +81,66 @@ static __always_inline void count_rule(__u32 session_id, __u32 rule_id, const st
 	counters->bytes += wire->bytes;
 }
 
-/* The mirror's own packets, and VXLAN packets to any session's destination. The later fragments of
- * such a packet show no port: any UDP fragment to a collector counts as one, or a copy that was sent
- * in fragments would be mirrored again without end. */
-static __always_inline bool is_own(const struct packet *packet)
+static __always_inline bool is_collector(__u8 family, const void *address, __u32 length)
 {
 	struct mirror_destination destination = {};
 
+	__builtin_memcpy(destination.address, address, length);
+	destination.family = family;
+	return bpf_map_lookup_elem(&collectors, &destination);
+}
+
+/* Whether UDP ports at this offset are those of the tunnel. */
+static __always_inline bool to_tunnel_port(struct __sk_buff *skb, __u32 offset)
+{
+	__be16 ports[2];
+
+	return !bpf_skb_load_bytes(skb, offset, ports, sizeof(ports)) &&
+	       ports[1] == bpf_htons(tunnel_port);
+}
+
+/* An ICMP error about one of the mirror's own packets. Where a collector refuses copies, mirroring
+ * its refusals would make one copy of each, and a refusal of that one again. */
+static __always_inline bool quotes_own(struct __sk_buff *skb, const struct packet *packet)
+{
+	__u32 quoted = packet->transport_offset + 8; /* an ICMP header, RFC 792 and 4443 */
+	__u8 type;
+
+	if (packet->later_fragment ||
+	    bpf_skb_load_bytes(skb, packet->transport_offset, &type, sizeof(type)))
+		return false;
+	if (packet->family == MIRROR_FAMILY_IPV4 && packet->protocol == IPPROTO_ICMP) {
+		struct iphdr ip;
+
+		/* Unreachable, quench, time exceeded, parameter problem. */
+		return (type == 3 || type == 4 || type == 11 || type == 12) &&
+		       !bpf_skb_load_bytes(skb, quoted, &ip, sizeof(ip)) &&
+		       ip.protocol == IPPROTO_UDP && to_tunnel_port(skb, quoted + ip.ihl * 4) &&
+		       is_collector(MIRROR_FAMILY_IPV4, &ip.daddr, sizeof(ip.daddr));
+	}
+	if (packet->family == MIRROR_FAMILY_IPV6 && packet->protocol == IPPROTO_ICMPV6) {
+		struct ipv6hdr ip;
+
+		return type < 128 && !bpf_skb_load_bytes(skb, quoted, &ip, sizeof(ip)) &&
+		       ip.nexthdr == IPPROTO_UDP && to_tunnel_port(skb, quoted + sizeof(ip)) &&
+		       is_collector(MIRROR_FAMILY_IPV6, &ip.daddr, sizeof(ip.daddr));
+	}
+	return false;
+}
+
+/* The mirror's own packets, VXLAN packets to any session's destination, and ICMP errors about either.
+ * The later fragments of a copy show no port: any UDP fragment to a collector counts as one, or a
+ * copy that was sent in fragments would be mirrored again without end. */
+static __always_inline bool is_own(struct __sk_buff *skb, const struct packet *packet)
+{
+	if (packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6)
+		return quotes_own(skb, packet);
 	if (packet->protocol != IPPROTO_UDP)
 		return false;
 	if (!packet->later_fragment &&
 	    (!packet->ports_seen || packet->destination_port != tunnel_port))
 		return false;
-	__builtin_memcpy(destination.address, packet->destination, sizeof(destination.address));
-	destination.family = packet->family;
-	return bpf_map_lookup_elem(&collectors, &destination);
+	return is_collector(packet->family, packet->destination, sizeof(packet->destination));
 }
 
 #endif

@@ -76,7 +76,7 @@ static __always_inline void mirror(struct __sk_buff *skb, enum mirror_direction 
 	}
 	measure(skb, &packet, &wire);
 	counters->seen_packets += wire.packets;
-	if (is_own(&packet)) {
+	if (is_own(skb, &packet)) {
 		counters->own_packets += wire.packets;
 		return;
 	}

