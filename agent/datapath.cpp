@@ -114,14 +114,15 @@ int Datapath::program(Direction direction) const {
                                                          : skeleton_->progs.mirror_egress);
 }
 
-Datapath::Attached Datapath::attach_programs(
-    uint32_t ifindex, std::vector<std::pair<int, Direction>> programs) const {
-  Attached attached;
-  if (attach_mode_ == AttachMode::clsact) attached.qdisc.emplace(ifindex);
+Datapath::Hooks Datapath::attach_programs(uint32_t ifindex,
+                                          const std::vector<std::pair<int, Direction>>& programs) {
+  if (attach_mode_ == AttachMode::clsact)
+    qdiscs_.try_emplace(ifindex, ifindex).first->second.ensure();
+  Hooks hooks;
   for (const auto& [program, direction] : programs) {
-    attached.hooks.emplace_back(attach_mode_, program, ifindex, direction);
+    hooks.emplace_back(attach_mode_, program, ifindex, direction);
   }
-  return attached;
+  return hooks;
 }
 
 void Datapath::use_devices(const TunnelDevices& devices) {

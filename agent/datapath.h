@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -56,12 +55,8 @@ class Datapath {
   int program(Direction direction) const;
 
  private:
-  // Hooks go before the qdisc that may carry them.
-  struct Attached {
-    std::optional<ClsactQdisc> qdisc;
-    std::vector<Hook> hooks;
-  };
-  Attached attach_programs(uint32_t ifindex, std::vector<std::pair<int, Direction>> programs) const;
+  using Hooks = std::vector<Hook>;
+  Hooks attach_programs(uint32_t ifindex, const std::vector<std::pair<int, Direction>>& programs);
   void make_counters(const CompiledConfiguration& configuration) const;
   void publish_destinations(const CompiledConfiguration& configuration);
   std::vector<uint32_t> publish_rule_tables(const std::vector<RuleTable>& tables);
@@ -75,8 +70,9 @@ class Datapath {
   };
   std::unique_ptr<struct mirror, DestroySkeleton> skeleton_;
   AttachMode attach_mode_ = AttachMode::tcx;
-  std::vector<Attached> devices_;
-  std::map<uint32_t, Attached> sources_;
+  std::map<uint32_t, ClsactQdisc> qdiscs_;  // before the hooks, which go first
+  std::vector<Hooks> devices_;
+  std::map<uint32_t, Hooks> sources_;
   std::map<std::string, uint32_t> rule_tables_;  // what a table holds, as bytes -> its number
   std::map<uint32_t, mirror_destination> destinations_;
 };

@@ -144,11 +144,11 @@ Hook& Hook::operator=(Hook&& other) noexcept {
   return *this;
 }
 
-ClsactQdisc::ClsactQdisc(uint32_t ifindex) : ifindex_(ifindex) {
-  auto hook = tc_hook(ifindex, BPF_TC_INGRESS);
+void ClsactQdisc::ensure() {
+  auto hook = tc_hook(ifindex_, BPF_TC_INGRESS);
   const int error = bpf_tc_hook_create(&hook);
   if (error != -EEXIST) check(error, "making a clsact qdisc");
-  created_ = error == 0;
+  if (error == 0) created_ = true;
 }
 
 ClsactQdisc::~ClsactQdisc() {
@@ -163,9 +163,6 @@ ClsactQdisc::~ClsactQdisc() {
                                                          static_cast<unsigned>(BPF_TC_EGRESS)));
   bpf_tc_hook_destroy(&hook);
 }
-
-ClsactQdisc::ClsactQdisc(ClsactQdisc&& other) noexcept
-    : ifindex_(other.ifindex_), created_(std::exchange(other.created_, false)) {}
 
 void sweep_clsact(uint32_t ifindex) {
   for (const Direction direction : kDirections) {

@@ -41,16 +41,19 @@ class Hook {
   bool attached_ = false;
 };
 
-// A clsact qdisc on an interface, unless somebody else had one there before.
+// A clsact qdisc on an interface, unless somebody else had one there before. Kernels before 6.3
+// stop an interface's transmit queues for a moment whenever such a qdisc comes or goes, and lose
+// the packets of that moment: so it stays when a source is detached, and goes with the daemon.
 class ClsactQdisc {
  public:
-  explicit ClsactQdisc(uint32_t ifindex);
+  explicit ClsactQdisc(uint32_t ifindex) : ifindex_(ifindex) {}
   // Removes the qdisc if this object made it and no filter is left on it.
   ~ClsactQdisc();
-  ClsactQdisc(ClsactQdisc&& other) noexcept;
-  ClsactQdisc& operator=(ClsactQdisc&&) = delete;
   ClsactQdisc(const ClsactQdisc&) = delete;
   ClsactQdisc& operator=(const ClsactQdisc&) = delete;
+
+  // Makes it where it is missing: it goes with its interface, whose number may come back.
+  void ensure();
 
  private:
   uint32_t ifindex_;

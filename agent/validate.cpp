@@ -83,7 +83,7 @@ void check_tags(const Tags& tags, const std::string& path) {
              "or https://");
     }
     if (!tag_text_allowed(value)) {
-      refuse("InvalidTag", path + "." + key, value,
+      refuse("InvalidTag", std::string(path).append(".").append(key), value,
              "a value must be 0-128 characters, not starting with acs: or aliyun, without http:// "
              "or https://");
     }

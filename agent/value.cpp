@@ -134,7 +134,14 @@ std::string port_range_to_string(std::optional<PortRange> range) {
 }
 
 bool protocol_has_ports(std::optional<uint8_t> protocol) {
-  return protocol == 6 || protocol == 17 || protocol == 132;
+  switch (protocol.value_or(0)) {
+    case 6:
+    case 17:
+    case 132:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace vxtap

@@ -32,6 +32,8 @@ Layer ports(uint8_t number, size_t length, uint16_t source, uint16_t destination
 Bytes Packet::bytes() const {
   Bytes inside;
   std::optional<uint16_t> type;
+  // From the inside out.
+  // NOLINTNEXTLINE(modernize-loop-convert): C++20 would spell that with an adaptor, no shorter
   for (auto layer = layers_.rbegin(); layer != layers_.rend(); ++layer) {
     Bytes header = layer->header;
     if (layer->finish) layer->finish(header, type, inside.size());

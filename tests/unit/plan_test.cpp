@@ -7,7 +7,7 @@
 namespace vxtap {
 namespace {
 
-Filter filter(const std::string& name, std::vector<uint32_t> priorities = {1}) {
+Filter filter(const std::string& name, const std::vector<uint32_t>& priorities = {1}) {
   Filter result;
   result.name = name;
   for (const uint32_t priority : priorities) result.rules[0].push_back({.priority = priority});
