@@ -251,6 +251,12 @@ def test_refuses_to_start(lab):
     daemon = ["setpriv", "--reuid", "65534", str(BIN / "vxtapd")]
     done = run(*lab.command("host", *daemon), check=False)
     assert done.returncode == 1 and "root" in done.stderr and len(done.stderr.splitlines()) == 1
+    without_bpf = "-bpf,-sys_admin,-perfmon"
+    done = run(*lab.command("host", "setpriv", f"--bounding-set={without_bpf}",
+                            f"--inh-caps={without_bpf}", str(BIN / "vxtapd"), "--socket",
+                            lab.socket), check=False)
+    assert done.returncode == 1 and "CAP_BPF" in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and not left()
     lab.start_daemon()
     assert "another vxtapd" in refused(lab)
 
