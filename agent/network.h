@@ -58,7 +58,6 @@ class Network {
   };
   using Socket = std::unique_ptr<nl_sock, Close>;
   static Socket open();
-  void bring_up(const std::string& name);
 
   Socket socket_;
   Socket monitor_;

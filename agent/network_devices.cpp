@@ -79,15 +79,16 @@ void mark(nl_sock* socket, const std::string& name) {
   nl_check(rtnl_link_change(socket, before.get(), change.get(), 0), "setting up " + name);
 }
 
-}  // namespace
-
-void Network::bring_up(const std::string& name) {
+// A negative libnl error number if the device cannot come up.
+int bring_up(nl_sock* socket, const std::string& name) {
   const LinkObject before(rtnl_link_alloc());
   const LinkObject change(rtnl_link_alloc());
   rtnl_link_set_ifindex(before.get(), static_cast<int>(ifindex_of(name)));
   rtnl_link_set_flags(change.get(), IFF_UP);
-  nl_check(rtnl_link_change(socket_.get(), before.get(), change.get(), 0), "bringing up " + name);
+  return rtnl_link_change(socket, before.get(), change.get(), 0);
 }
+
+}  // namespace
 
 uint32_t Network::create_vxlan(const std::string& name, uint16_t port) {
   const LinkObject link(rtnl_link_vxlan_alloc());
@@ -103,13 +104,9 @@ uint32_t Network::create_vxlan(const std::string& name, uint16_t port) {
   nl_check(added, "making the tunnel device " + name);
   try {
     mark(socket_.get(), name);
-    const LinkObject before(rtnl_link_alloc());
-    const LinkObject change(rtnl_link_alloc());
-    rtnl_link_set_ifindex(before.get(), static_cast<int>(ifindex_of(name)));
-    rtnl_link_set_flags(change.get(), IFF_UP);
-    const int up = rtnl_link_change(socket_.get(), before.get(), change.get(), 0);
-    if (up == -NLE_EXIST || up == -NLE_BUSY || up == -NLE_NOADDR || up == -NLE_FAILURE)
-      refuse_port(port);
+    const int up = bring_up(socket_.get(), name);
+    // libnl's name for EADDRINUSE as well.
+    if (up == -NLE_EXIST) refuse_port(port);
     nl_check(up, "bringing up the tunnel device " + name);
   } catch (...) {
     delete_link(name);
@@ -132,7 +129,9 @@ std::pair<uint32_t, uint32_t> Network::create_veth(const std::string& name,
       set_offload(name, offload, false);
     }
     set_offload(peer, ETHTOOL_SGRO, false);
-    for (const auto& end : {peer, name}) bring_up(end);
+    for (const auto& end : {peer, name}) {
+      nl_check(bring_up(socket_.get(), end), "bringing up " + end);
+    }
   } catch (...) {
     delete_link(name);
     throw;

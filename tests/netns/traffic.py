@@ -6,6 +6,16 @@ import sys
 import time
 
 
+def receive(connection, size):
+    """Reads that many bytes, or ends the program."""
+    received = 0
+    while received < size:
+        data = connection.recv(65536)
+        if not data:
+            sys.exit(f"only {received} bytes came")
+        received += len(data)
+
+
 def tcp_server(address, port, size):
     """Takes one connection, reads `size` bytes and sends as many."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -13,24 +23,14 @@ def tcp_server(address, port, size):
         print("listening", file=sys.stderr, flush=True)
         connection, _ = server.accept()
         with connection:
-            received = 0
-            while received < int(size):
-                data = connection.recv(65536)
-                if not data:
-                    sys.exit(f"only {received} bytes came")
-                received += len(data)
+            receive(connection, int(size))
             connection.sendall(b"s" * int(size))
 
 
 def tcp_client(address, port, size):
     with socket.create_connection((address, int(port)), 60) as connection:
         connection.sendall(b"c" * int(size))
-        received = 0
-        while received < int(size):
-            data = connection.recv(65536)
-            if not data:
-                sys.exit(f"only {received} bytes came")
-            received += len(data)
+        receive(connection, int(size))
 
 
 def udp_echo(address, port):
