@@ -8,6 +8,8 @@ from capture import Capture
 from lab import CLIENT, COLLECTOR6, HOST, HOST6
 
 ALL = '{"priority": 1, "policy": "collect"}'
+# What the hosts say by themselves, as multicast listener reports, would blur exact counts.
+OURS = '{"priority": 1, "policy": "collect", "source_cidr": "10.90.0.0/24"}'
 CLIENT_MAC, HOST_MAC = "020000000c01", "020000000c02"
 
 
@@ -64,8 +66,8 @@ def test_ping(mirror, address, protocol, network):
 
 
 def test_ipv6_underlay(mirror):
-    mirror.apply(mirror.document(ALL, ALL, destination=COLLECTOR6))
-    captures = mirror.captures("ip or ip6")
+    mirror.apply(mirror.document(OURS, OURS, destination=COLLECTOR6))
+    captures = mirror.captures("ip")
     mirror.udp(HOST, "5353", "20", "333")
     check_exact(mirror, captures, outer_checksum=True)
 
@@ -187,8 +189,8 @@ def test_path_mtu(mirror, oversize):
 
 @pytest.mark.tshark
 def test_tshark_decodes(mirror):
-    mirror.apply(mirror.document(ALL, ALL))
-    captures = mirror.captures("ip or ip6")
+    mirror.apply(mirror.document(OURS, OURS))
+    captures = mirror.captures("ip")
     mirror.run("client", "ping", "-c", "5", "-i", "0.05", HOST)
     mirror.tcp(HOST, "8080", "50000")
     copies = check_exact(mirror, captures)
