@@ -1,34 +1,15 @@
 #include "agent/agent.h"
 
-#include <net/if_arp.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cstring>
-#include <random>
+#include <unordered_map>
 
 #include "agent/error.h"
-#include "agent/value.h"
 
 namespace vxtap {
 namespace {
-
-uint32_t draw_vni() {
-  static std::random_device device;
-  return std::uniform_int_distribution<uint32_t>(1, 0xffffff)(device);
-}
-
-std::set<std::string> all_sources(const Configuration& configuration) {
-  std::set<std::string> sources;
-  for (const auto& [name, session] : configuration.sessions) {
-    sources.insert(session.sources.begin(), session.sources.end());
-  }
-  return sources;
-}
-
-bool has_ethernet_header(const Link& link) {
-  return link.arp_type == ARPHRD_ETHER || link.arp_type == ARPHRD_LOOPBACK;
-}
 
 template <class Element>
 bool same_bytes(const std::vector<Element>& a, const std::vector<Element>& b) {
@@ -40,127 +21,89 @@ bool same(const CompiledConfiguration& a, const CompiledConfiguration& b) {
   const auto same_destinations = std::equal(
       a.destinations.begin(), a.destinations.end(), b.destinations.begin(), b.destinations.end(),
       [](const auto& x, const auto& y) { return x.first == y.first; });
-  return same_destinations && same_bytes(a.slots, b.slots) &&
-         std::equal(a.rule_tables.begin(), a.rule_tables.end(), b.rule_tables.begin(),
-                    b.rule_tables.end(), same_bytes<mirror_rule>);
+  return same_destinations && same_bytes(a.slots, b.slots) && a.rule_tables == b.rule_tables;
 }
 
-// The interface of the session that owns a destination's address, if there is one (SPEC §2.10).
-const Session* destination_on(const std::vector<Address>& addresses,
-                              const Configuration& configuration) {
-  for (const auto& [name, session] : configuration.sessions) {
-    if (std::find(addresses.begin(), addresses.end(), session.destination) != addresses.end()) {
-      return &session;
-    }
-  }
-  return nullptr;
+bool has_rule(const Filter& filter, uint32_t rule_id) {
+  const uint32_t priority = rule_id & 0x7fffffff;
+  const auto& rules = filter.of(static_cast<Direction>(rule_id >> 31));
+  const auto found = std::lower_bound(rules.begin(), rules.end(), priority,
+                                      [](const Rule& r, uint32_t p) { return r.priority < p; });
+  return found != rules.end() && found->priority == priority;
 }
 
 }  // namespace
 
-const char* to_string(SourceState state) {
-  switch (state) {
-    case SourceState::active:
-      return "active";
-    case SourceState::pending:
-      return "pending";
-    case SourceState::paused:
-      return "paused";
-    case SourceState::error:
-      break;
-  }
-  return "error";
-}
-
-Agent::Agent(const Settings& settings)
+Agent::Agent(const Settings& settings, const std::filesystem::path& state_directory)
     : settings_(settings),
+      store_(state_directory),
       tunnel_(network_, settings.tunnel_port),
-      datapath_(settings.tunnel_port) {
+      datapath_(settings.tunnel_port),
+      configuration_(store_.take_configuration()) {
   if (attach_mode() == AttachMode::clsact) {
     for (const auto& link : network_.links()) sweep_clsact(link.ifindex);
   }
   datapath_.use_devices(tunnel_.devices());
   datapath_.publish(published_);
+  reconcile();
 }
 
-Plan Agent::apply(const Document& document, bool dry_run, bool prune) {
-  validate(document, settings_.limits);
-  auto plan = make_plan(configuration_, document, prune, draw_vni);
-  refuse_conflicts(plan.result);
-  if (!dry_run) commit(plan.result);
-  std::vector<std::string> interfaces;
-  for (const auto& session : document.sessions) {
-    interfaces.insert(interfaces.end(), session.sources.begin(), session.sources.end());
-  }
-  if (!dry_run) {
-    for (auto& warning : source_warnings(interfaces)) plan.warnings.push_back(std::move(warning));
-  }
-  return plan;
+void Agent::check(const Plan& plan) {
+  refuse_conflicts(configuration_, plan.result, network_.addresses());
 }
 
-const Session& Agent::session(const std::string& name) const {
-  const auto found = configuration_.sessions.find(name);
-  if (found == configuration_.sessions.end()) {
-    throw Error(Error::Kind::not_found, "SessionNotFound", "there is no session '" + name + "'",
-                "session", name);
-  }
-  return found->second;
-}
-
-std::vector<std::string> Agent::set_enabled(const std::string& name, bool enabled) {
-  const auto sources = session(name).sources;  // a copy: the session itself is replaced
-  auto changed = configuration_;
-  changed.sessions.at(name).enabled = enabled;
-  commit(std::move(changed));
-  return enabled ? source_warnings(sources) : std::vector<std::string>{};
-}
-
-std::vector<std::string> Agent::add_source(const std::string& name, const std::string& interface) {
-  auto changed = session(name);
-  const bool known =
-      std::find(changed.sources.begin(), changed.sources.end(), interface) != changed.sources.end();
-  if (!known) {
-    changed.sources.push_back(interface);
-    // The same rules as for a document, so that an interface's name is checked in one place.
-    validate(Document{{}, {changed}}, settings_.limits);
-    auto configuration = configuration_;
-    configuration.sessions.at(name) = changed;
-    refuse_conflicts(configuration);
-    commit(std::move(configuration));
-  }
-  return source_warnings({interface});
-}
-
-std::vector<std::string> Agent::remove_source(const std::string& name,
-                                              const std::string& interface) {
-  auto changed = configuration_;
-  session(name);
-  if (std::erase(changed.sessions.at(name).sources, interface) == 0) {
-    throw Error(Error::Kind::not_found, "SourceNotFound",
-                "'" + interface + "' is not a source of session '" + name + "'", "interface",
-                interface);
-  }
-  commit(std::move(changed));
-  return {};
-}
-
-void Agent::commit(Configuration configuration) {
-  std::swap(configuration_, configuration);
+void Agent::commit(Plan plan, const Finish& finish) {
+  check(plan);
+  const Configuration before = configuration_;
+  store_.begin();
   try {
+    store_.write(before, plan.result);
+    configuration_ = plan.result;
     reconcile();
+    auto warnings = std::move(plan.warnings);
+    for (auto& warning : source_warnings(plan)) warnings.push_back(std::move(warning));
+    finish(warnings, store_);
+    store_.commit();
   } catch (...) {
-    std::swap(configuration_, configuration);
-    reconcile();
+    take_back(before);
     throw;
   }
-  for (const auto& [name, session] : configuration.sessions) {
-    if (configuration_.sessions.contains(name)) continue;
-    ids_.forget_session(name);
-    counted_.erase(name);
+  forget_counters(before);
+}
+
+void Agent::take_back(const Configuration& before) noexcept {
+  store_.rollback();
+  configuration_ = before;
+  on_network_change();
+}
+
+// A session or a rule that is gone takes its counters with it: one of the same name or priority
+// that comes later counts from zero.
+void Agent::forget_counters(const Configuration& before) {
+  rule_tables_.keep_only(configuration_);
+  const auto gone = ids_.keep_only(configuration_);
+  std::erase_if(counted_,
+                [&](const auto& entry) { return !configuration_.sessions.contains(entry.first); });
+  const bool filters_changed =
+      std::any_of(before.filters.begin(), before.filters.end(), [&](const auto& entry) {
+        const auto now = configuration_.filters.find(entry.first);
+        return now == configuration_.filters.end() || now->second != entry.second;
+      });
+  if (gone.empty() && !filters_changed) return;
+  std::unordered_map<uint32_t, const Filter*> filters;  // by session_id
+  for (const auto& [name, session] : configuration_.sessions) {
+    filters.emplace(session_id(session), configuration_.filters.at(session.filter).get());
   }
+  datapath_.forget_counters([&](uint32_t counter_id) { return gone.contains(counter_id); },
+                            [&](mirror_rule_counter_key key) {
+                              const auto filter = filters.find(key.session_id);
+                              return filter == filters.end() ||
+                                     !has_rule(*filter->second, key.rule_id);
+                            });
 }
 
 void Agent::on_network_change() {
+  path_mtu_.clear();
   try {
     reconcile();
   } catch (const Error& error) {
@@ -174,8 +117,8 @@ void Agent::reconcile() {
     spdlog::warn("the tunnel's devices were gone and have been made anew");
     datapath_.use_devices(tunnel_.devices());
   }
-  refresh_sources(links);
-  auto compiled = compile(configuration_, surroundings(links), ids_);
+  refresh_sources(links, network_.addresses());
+  auto compiled = compile(configuration_, surroundings(links), ids_, rule_tables_);
   if (!same(compiled, published_)) {
     datapath_.publish(compiled);
     published_ = compiled;
@@ -186,48 +129,30 @@ void Agent::reconcile() {
   update_hooks(links, compiled);
 }
 
-void Agent::refresh_sources(const std::vector<Link>& links) {
-  const auto addresses = network_.addresses();
-  std::map<std::string, SourceStatus> sources;
-  for (const auto& interface : all_sources(configuration_)) {
-    auto& status = sources[interface];
-    const auto link = std::find_if(links.begin(), links.end(),
-                                   [&](const Link& l) { return l.name == interface; });
-    const auto owned = addresses.find(interface);
-    if (link == links.end()) {
-      status = {SourceState::pending, "there is no such interface yet"};
-    } else if (!has_ethernet_header(*link)) {
-      status = {SourceState::error, "interfaces without Ethernet headers cannot be sources yet"};
-    } else if (const auto* session = owned == addresses.end()
-                                         ? nullptr
-                                         : destination_on(owned->second, configuration_)) {
-      status = {SourceState::paused, "the interface owns " + to_string(session->destination) +
-                                         ", the destination of session '" + session->name + "'"};
-    } else {
-      status = {SourceState::active, ""};
-    }
+void Agent::refresh_sources(const std::vector<Link>& links, const AddressesByInterface& addresses) {
+  auto states = source_states(configuration_, links, addresses);
+  for (const auto& [interface, status] : states) {
     const auto before = sources_.find(interface);
-    if (before == sources_.end() || before->second.state != status.state) {
-      spdlog::info("source {}: {}{}{}", interface, to_string(status.state),
-                   status.message.empty() ? "" : ", ", status.message);
-    }
+    if (before != sources_.end() && before->second.state == status.state) continue;
+    const bool good = status.state == SourceState::active;
+    spdlog::log(good ? spdlog::level::info : spdlog::level::warn, "source {}: {}{}{}", interface,
+                to_string(status.state), good ? "" : ", ", status.message);
   }
-  sources_ = std::move(sources);
+  sources_ = std::move(states);
 }
 
 Surroundings Agent::surroundings(const std::vector<Link>& links) {
   Surroundings result;
   for (const auto& link : links) {
-    const auto source = sources_.find(link.name);
-    if (source != sources_.end() && source->second.state == SourceState::active) {
+    if (source_status(link.name).state == SourceState::active) {
       result.interfaces.emplace(link.name, link.ifindex);
     }
   }
   for (const auto& [name, session] : configuration_.sessions) {
-    if (!session.enabled || result.path_mtu.contains(session.destination)) continue;
-    if (const auto mtu = network_.path_mtu(session.destination)) {
-      result.path_mtu.emplace(session.destination, *mtu);
-    }
+    if (!session.enabled) continue;
+    const auto [mtu, fresh] = path_mtu_.try_emplace(session.destination);
+    if (fresh) mtu->second = network_.path_mtu(session.destination);
+    if (mtu->second) result.path_mtu.emplace(session.destination, *mtu->second);
   }
   return result;
 }
@@ -238,39 +163,25 @@ void Agent::update_hooks(const std::vector<Link>& links, const CompiledConfigura
     if (!wanted.contains(ifindex)) datapath_.detach(ifindex);
   }
   for (const uint32_t ifindex : wanted) {
-    const auto link = std::find_if(links.begin(), links.end(),
-                                   [&](const Link& l) { return l.ifindex == ifindex; });
     try {
       datapath_.attach(ifindex);
     } catch (const Error& error) {
       // The other sources go on; the next change of the network tries again.
+      const auto link = std::find_if(links.begin(), links.end(),
+                                     [&](const Link& l) { return l.ifindex == ifindex; });
       sources_[link->name] = {SourceState::error, error.what()};
       spdlog::error("source {}: {}", link->name, error.what());
     }
   }
 }
 
-void Agent::refuse_conflicts(const Configuration& configuration) {
-  const auto addresses = network_.addresses();
-  for (const auto& interface : all_sources(configuration)) {
-    if (is_own_device(interface)) {
-      throw Error(Error::Kind::invalid, "OwnDevice",
-                  "'" + interface + "' is a device of the mirror itself and cannot be a source",
-                  "sources", interface);
-    }
-    const auto owned = addresses.find(interface);
-    if (owned == addresses.end()) continue;
-    if (const auto* session = destination_on(owned->second, configuration)) {
-      throw Error(Error::Kind::conflict, "SourceIsDestination",
-                  "'" + interface + "' owns " + to_string(session->destination) +
-                      ", the destination of session '" + session->name +
-                      "', and so cannot be a source",
-                  "sources", interface);
-    }
+std::vector<std::string> Agent::source_warnings(const Plan& plan) const {
+  std::set<std::string> interfaces;
+  for (const auto& change : plan.changes) {
+    const auto session = configuration_.sessions.find(change.name);
+    if (change.kind != "session" || session == configuration_.sessions.end()) continue;
+    interfaces.insert(session->second.sources.begin(), session->second.sources.end());
   }
-}
-
-std::vector<std::string> Agent::source_warnings(const std::vector<std::string>& interfaces) const {
   std::vector<std::string> warnings;
   for (const auto& interface : interfaces) {
     const auto status = source_status(interface);
@@ -287,7 +198,7 @@ SourceStatus Agent::source_status(const std::string& interface) const {
 }
 
 std::vector<std::string> Agent::problems() const {
-  std::vector<std::string> problems;
+  auto problems = store_.problems();
   for (const auto& [interface, status] : sources_) {
     if (status.state != SourceState::active) {
       problems.push_back("source '" + interface + "' is " + to_string(status.state) + ": " +
@@ -304,11 +215,6 @@ mirror_counters Agent::counters(const std::string& session, const std::string& i
 
 mirror_source_counters Agent::source_counters(const std::string& interface) const {
   return datapath_.source_counters(ids_.source(interface));
-}
-
-mirror_rule_counters Agent::rule_counters(const std::string& session, Direction direction,
-                                          uint32_t priority) const {
-  return datapath_.rule_counters(ids_.session(session), direction, priority);
 }
 
 std::set<std::string> Agent::counted_sources(const std::string& session) const {

@@ -4,87 +4,98 @@
 // model -> compile -> datapath, and so does every event of the network.
 
 #include <chrono>
+#include <filesystem>
+#include <functional>
 #include <map>
-#include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "agent/compile.h"
-#include "agent/datapath.h"
-#include "agent/model.h"
-#include "agent/network.h"
-#include "agent/plan.h"
+#include "agent/kernel/datapath.h"
+#include "agent/kernel/network.h"
+#include "agent/kernel/tunnel.h"
+#include "agent/model/compile.h"
+#include "agent/model/objects.h"
+#include "agent/model/plan.h"
 #include "agent/settings.h"
-#include "agent/tunnel.h"
+#include "agent/sources.h"
+#include "agent/store.h"
 
 namespace vxtap {
 
-enum class SourceState { active, pending, paused, error };
-const char* to_string(SourceState state);
-
-struct SourceStatus {
-  SourceState state = SourceState::pending;
-  std::string message;  // why it is not active, for people
-};
-
 class Agent {
  public:
-  // Takes hold of the network namespace: loads the programs and makes the tunnel's devices. Throws
-  // Error(internal or conflict) with one sentence that says what is missing, leaving nothing
-  // behind.
-  explicit Agent(const Settings& settings);
+  // Takes hold of the network namespace and the state directory: loads the programs, makes the
+  // tunnel's devices, and mirrors what the state says. Throws Error with one sentence that says
+  // what is missing, leaving nothing behind.
+  Agent(const Settings& settings, const std::filesystem::path& state_directory);
 
-  // All or nothing. Throws what validate() and make_plan() do, and SourceIsDestination.
-  Plan apply(const Document& document, bool dry_run, bool prune);
-
-  // Each gives warnings for people. Throw NotFound and what apply() throws.
-  std::vector<std::string> set_enabled(const std::string& session, bool enabled);
-  std::vector<std::string> add_source(const std::string& session, const std::string& interface);
-  std::vector<std::string> remove_source(const std::string& session, const std::string& interface);
+  // Makes the plan's result the configuration, all or nothing: when it returns, the change is on
+  // disk and in the kernel. `finish` is called in between, with warnings for people, when both hold
+  // it but it may still be taken back; what it writes to the store is kept with the change. Throws
+  // what refuse_conflicts() and the store do, or what `finish` does; then nothing has changed.
+  using Finish = std::function<void(const std::vector<std::string>& warnings, Store& store)>;
+  void commit(Plan plan, const Finish& finish);
+  // What commit() would refuse because of the host's addresses.
+  void check(const Plan& plan);
 
   // Brings the kernel in step with interfaces, addresses and routes as they are now.
   void on_network_change();
 
   const Configuration& configuration() const { return configuration_; }
-  const Session& session(const std::string& name) const;
   SourceStatus source_status(const std::string& interface) const;
   const std::map<std::string, SourceStatus>& sources() const { return sources_; }
   std::vector<std::string> problems() const;
+  std::vector<Link> links() { return network_.links(); }
 
   // What was counted since the session came to be; see SPEC §3.
   mirror_counters counters(const std::string& session, const std::string& interface,
                            Direction direction) const;
   mirror_source_counters source_counters(const std::string& interface) const;
-  mirror_rule_counters rule_counters(const std::string& session, Direction direction,
-                                     uint32_t priority) const;
+  // Of the rules that have matched a packet, by session_id() and mirror_rule_id().
+  RuleCounters rule_counters() const { return datapath_.rule_counters(); }
+  uint32_t session_id(const Session& session) const {
+    return ids_.session(session.name, session.filter);
+  }
   // Interfaces that are a source of the session, or were and have been counted.
   std::set<std::string> counted_sources(const std::string& session) const;
 
+  // Asks the loaded program; see Datapath.
+  Explanation explain(uint32_t ifindex, Direction direction, std::span<const uint8_t> frame) {
+    return datapath_.explain(ifindex, direction, frame);
+  }
+  // What the kernel holds.
+  const CompiledConfiguration& published() const { return published_; }
+
   const Settings& settings() const { return settings_; }
+  const Store& store() const { return store_; }
   AttachMode attach_mode() const { return datapath_.attach_mode(); }
   std::chrono::seconds uptime() const;
 
  private:
-  void commit(Configuration configuration);
+  void take_back(const Configuration& before) noexcept;
+  void forget_counters(const Configuration& before);
   void reconcile();
-  void refresh_sources(const std::vector<Link>& links);
+  void refresh_sources(const std::vector<Link>& links, const AddressesByInterface& addresses);
   Surroundings surroundings(const std::vector<Link>& links);
   void update_hooks(const std::vector<Link>& links, const CompiledConfiguration& compiled);
-  void refuse_conflicts(const Configuration& configuration);
-  std::vector<std::string> source_warnings(const std::vector<std::string>& interfaces) const;
+  std::vector<std::string> source_warnings(const Plan& plan) const;
 
   Settings settings_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   NamespaceLock lock_;
+  Store store_;
   Network network_;
   TunnelOwner tunnel_;
   Datapath datapath_;  // after the tunnel: its programs go before the devices do
   mutable Ids ids_;
+  RuleTables rule_tables_;
   Configuration configuration_;
   CompiledConfiguration published_;
   std::map<std::string, SourceStatus> sources_;
   std::map<std::string, std::set<std::string>> counted_;
+  std::map<Address, std::optional<uint32_t>> path_mtu_;  // asked since the network last changed
 };
 
 }  // namespace vxtap

@@ -8,7 +8,7 @@ namespace vxtap {
 // What stops an operation. Caught once at the edge: the API's handler, or main().
 class Error : public std::runtime_error {
  public:
-  enum class Kind { invalid, not_found, conflict, too_large, internal };
+  enum class Kind { invalid, not_found, conflict, precondition, internal };
 
   // `code` is for machines (CamelCase, stable), `message` for people: it says what would be right.
   // `field` is a path into the document (`sessions[0].filter`) or empty; `value` is what stood

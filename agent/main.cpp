@@ -15,11 +15,12 @@
 #include <optional>
 
 #include "agent/agent.h"
-#include "agent/api.h"
-#include "agent/document.h"
+#include "agent/api/http_server.h"
+#include "agent/api/operation.h"
+#include "agent/api/router.h"
 #include "agent/error.h"
-#include "agent/http_server.h"
-#include "agent/network.h"
+#include "agent/kernel/network.h"
+#include "agent/model/document.h"
 #include "agent/settings.h"
 
 namespace vxtap {
@@ -34,6 +35,7 @@ struct Options {
   std::string config = "/etc/vxtap/vxtapd.json";
   bool config_given = false;
   std::string socket = "/run/vxtap/vxtapd.sock";
+  std::string state_directory = "/var/lib/vxtap";
   std::string apply;
   std::string log_level = "info";
 };
@@ -77,6 +79,8 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
   CLI::App app{"vxtapd mirrors the traffic of this host's interfaces to collectors, in VXLAN."};
   auto* config = app.add_option("--config", options.config, "settings of the daemon, in JSON")
                      ->capture_default_str();
+  app.add_option("--state-dir", options.state_directory, "where the configuration is kept")
+      ->capture_default_str();
   app.add_option("--socket", options.socket, "where the API listens")->capture_default_str();
   app.add_option("--apply", options.apply, "a document to apply at the start");
   app.add_option("--log-level", options.log_level, "how much to log")
@@ -100,12 +104,15 @@ Settings settings_of(const Options& options) {
 }
 
 void apply_file(Agent& agent, const std::string& file) {
-  const auto plan = agent.apply(parse_document(read_file(file)), false, false);
-  for (const auto& warning : plan.warnings) spdlog::warn("{}", warning);
+  auto plan = make_plan(agent.configuration(), parse_document(read_file(file)), false,
+                        agent.settings().limits, api::draw_vni);
+  agent.commit(std::move(plan), [](const std::vector<std::string>& warnings, Store&) {
+    for (const auto& warning : warnings) spdlog::warn("{}", warning);
+  });
 }
 
 void serve(const Options& options) {
-  Agent agent(settings_of(options));
+  Agent agent(settings_of(options), options.state_directory);
   if (!options.apply.empty()) apply_file(agent, options.apply);
 
   asio::io_context loop;
@@ -117,8 +124,9 @@ void serve(const Options& options) {
   const NetworkWatch watch(loop, agent);
   // What changed between the agent's first look and the watch has not been seen by either.
   agent.on_network_change();
-  const HttpServer server(loop, options.socket,
-                          [&](const HttpRequest& request) { return handle(agent, request); });
+  const HttpServer server(
+      loop, options.socket,
+      {[&](const HttpRequest& request) { return handle(agent, request); }, body_limit});
   spdlog::info("ready: {}, {} session(s), tunnel port {}, API at {}",
                to_string(agent.attach_mode()), agent.configuration().sessions.size(),
                agent.settings().tunnel_port, options.socket);

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "agent/validate.h"
+#include "agent/model/validate.h"
 
 namespace vxtap {
 

@@ -57,11 +57,13 @@ static __always_inline void find_rule(struct search *search,
 				      const struct mirror_attachment *attachment,
 				      enum mirror_direction direction)
 {
-	__u32 number = attachment->rule_table[direction];
+	/* The verifier does not follow the value through memory: & tells it the range. */
+	__u32 side = direction & (MIRROR_DIRECTIONS - 1);
+	__u32 number = attachment->rule_table[side];
 
 	search->table = bpf_map_lookup_elem(&rule_tables, &number);
 	if (search->table)
-		bpf_loop(attachment->rule_count[direction], try_rule, search, 0);
+		bpf_loop(attachment->rule_count[side], try_rule, search, 0);
 }
 
 static __always_inline void count_rule(__u32 session_id, __u32 rule_id, const struct wire *wire)

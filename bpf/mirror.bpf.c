@@ -13,6 +13,7 @@
 
 #include "bpf/classify.h"
 #include "bpf/copy.h"
+#include "bpf/explain.h"
 #include "bpf/maps.h"
 #include "bpf/parse.h"
 #include "bpf/tunnel.h"
@@ -26,6 +27,7 @@ struct mirroring {
 	const struct packet *packet;
 	const struct wire *wire;
 	enum mirror_direction direction;
+	bool question; /* nothing is counted or copied */
 };
 
 /* One session; 1 ends the search. */
@@ -40,10 +42,13 @@ static long try_session(__u32 position, void *context)
 	if (!attachment)
 		return 1;
 	find_rule(&search, attachment, mirroring->direction);
+	if (mirroring->question)
+		explain_session(position, attachment->session_id, &search);
 	if (!search.found)
 		return attachment->last != 0;
-	count_rule(attachment->session_id, search.rule_id, mirroring->wire);
-	if (search.policy == MIRROR_COLLECT)
+	if (!mirroring->question)
+		count_rule(attachment->session_id, search.rule_id, mirroring->wire);
+	if (!mirroring->question && search.policy == MIRROR_COLLECT)
 		send_copy(mirroring->skb, attachment, mirroring->direction, mirroring->wire,
 			  flow_hash(mirroring->packet));
 	return attachment->last || !attachment->fall_through;
@@ -56,7 +61,7 @@ static __always_inline void mirror(struct __sk_buff *skb, enum mirror_direction 
 	struct packet packet = {};
 	struct wire wire;
 	struct mirroring mirroring = {.skb = skb, .packet = &packet, .wire = &wire,
-				      .direction = direction};
+				      .direction = direction, .question = is_question(skb)};
 	const struct mirror_attachment *attachment;
 	struct mirror_source_counters *counters;
 
@@ -66,7 +71,9 @@ static __always_inline void mirror(struct __sk_buff *skb, enum mirror_direction 
 	attachment = bpf_map_lookup_elem(mirroring.configuration, &first);
 	if (!attachment)
 		return;
-	counters = bpf_map_lookup_elem(&source_counters, &attachment->source_id);
+	counters = mirroring.question ?
+			   &explanation.counters :
+			   bpf_map_lookup_elem(&source_counters, &attachment->source_id);
 	if (!counters)
 		return;
 	if (parse(skb, &packet)) {
@@ -74,6 +81,8 @@ static __always_inline void mirror(struct __sk_buff *skb, enum mirror_direction 
 		counters->skipped_packets++;
 		return;
 	}
+	if (mirroring.question)
+		explain_packet(&packet);
 	measure(skb, &packet, &wire);
 	counters->seen_packets += wire.packets;
 	if (is_own(skb, &packet)) {

@@ -111,6 +111,28 @@ struct mirror_source_counters {
 };
 MIRROR_ASSERT_SIZE(mirror_source_counters, 24);
 
+/* What the programs found out about a packet that they were only asked about: see explain.h. */
+struct mirror_explanation {
+	struct mirror_source_counters counters; /* all zero: the interface is not a source */
+	__be32 source[4], destination[4];       /* network order; IPv4 in the first word */
+	__u32 network_offset;                   /* bytes to the IP header */
+	__u32 sessions;                         /* how many were tried */
+	__u16 source_port, destination_port;
+	__u8 family, protocol, ports_seen, later_fragment;
+};
+MIRROR_ASSERT_SIZE(mirror_explanation, 72);
+
+struct mirror_explained_session {
+	__u32 session_id;
+	__u32 rule_id; /* only if found */
+	__u8 found;    /* a rule matched */
+	__u8 policy;   /* its enum mirror_policy */
+	__u8 pad[2];
+};
+MIRROR_ASSERT_SIZE(mirror_explained_session, 12);
+#define MIRROR_EXPLAIN_KEY_WORDS 5
+#define MIRROR_MAX_EXPLAINED 4096
+
 /* Priorities are unique per direction of a filter and stay below 2^25. */
 static inline __u32 mirror_rule_id(__u32 direction, __u32 priority)
 {

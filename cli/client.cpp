@@ -39,6 +39,7 @@ ExitCode exit_code(unsigned status) {
     case 404:
       return kNotFound;
     case 409:
+    case 412:
       return kConflict;
     default:
       return status >= 400 && status < 500 ? kInvalid : kDaemonFailed;
@@ -76,38 +77,48 @@ Unix::socket connect(asio::io_context& loop, const std::string& path) {
   return socket;
 }
 
+std::string target_of(const Request& request) {
+  std::string target = "/v1";
+  for (const auto& segment : request.path) target += "/" + percent_encode(segment);
+  char separator = '?';
+  for (const auto& [name, value] : request.query) {
+    target += separator + percent_encode(name) + "=" + percent_encode(value);
+    separator = '&';
+  }
+  return target;
+}
+
 }  // namespace
 
-Answer Client::request(const std::string& method, const std::vector<std::string>& path,
-                       const std::string& query, const std::string& body) const {
+Answer Client::send(const Request& request) const {
   asio::io_context loop;
   auto socket = connect(loop, socket_);
-  std::string target = "/v1";
-  for (const auto& segment : path) target += "/" + percent_encode(segment);
-  if (!query.empty()) target += "?" + query;
   http::request<http::string_body> message;
   message.version(11);
-  message.method_string(method);
-  message.target(target);
+  message.method_string(request.method);
+  message.target(target_of(request));
   message.set(http::field::host, "vxtap");
+  if (!request.if_match.empty()) message.set(http::field::if_match, request.if_match);
   message.keep_alive(false);
-  message.body() = body;
+  message.body() = request.body;
   message.prepare_payload();
 
   error_code error;
   http::write(socket, message, error);
   http::response_parser<http::string_body> parser;
-  parser.body_limit(boost::none);
+  parser.body_limit(UINT64_MAX);
   boost::beast::flat_buffer buffer;
   // An answer may come before the request was sent whole, if the daemon refuses its size.
   http::read(socket, buffer, parser, error);
   if (error) throw Failure(kDaemonFailed, "the daemon broke off: " + error.message());
   auto response = parser.release();
+  if (response.result() == http::status::no_content) return {};
   auto json = Json::parse(response.body(), nullptr, false);
-  if (response.result_int() >= 300)
-    throw Failure(exit_code(response.result_int()), error_text(json));
+  if (response.result_int() >= 300) {
+    throw Failure(exit_code(response.result_int()), error_text(json), response.body());
+  }
   if (json.is_discarded()) throw Failure(kDaemonFailed, "the daemon's answer is not JSON");
-  return {response.body(), std::move(json)};
+  return {response.body(), std::move(json), std::string(response[http::field::etag])};
 }
 
 }  // namespace vxtap::cli

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace vxtap::cli {
@@ -24,24 +25,34 @@ enum ExitCode {
 // What ends the command, with the message for stderr.
 class Failure : public std::runtime_error {
  public:
-  Failure(ExitCode exit_code, const std::string& message)
-      : std::runtime_error(message), code(exit_code) {}
+  Failure(ExitCode exit_code, const std::string& message, std::string daemon_answer = "")
+      : std::runtime_error(message), code(exit_code), answer(std::move(daemon_answer)) {}
   ExitCode code;
+  std::string answer;  // the API's error in JSON, if it came from the daemon
 };
 
 struct Answer {
-  std::string text;  // as the daemon wrote it
+  std::string text;  // as the daemon wrote it; empty if there is nothing to say
   Json json;
+  std::string etag;
+};
+
+// A request to the API.
+struct Request {
+  std::string method;
+  std::vector<std::string> path;  // without /v1; in the clear, it is percent-encoded when sent
+  std::vector<std::pair<std::string, std::string>> query = {};  // in the clear as well
+  std::string body = {};
+  std::string if_match = {};  // an ETag
 };
 
 class Client {
  public:
   explicit Client(std::string socket) : socket_(std::move(socket)) {}
 
-  // `path` without /v1, its segments in the clear: they are percent-encoded here. Throws Failure
-  // for every answer that is not a success.
-  Answer request(const std::string& method, const std::vector<std::string>& path,
-                 const std::string& query = "", const std::string& body = "") const;
+  // Throws Failure for every answer that is not a success.
+  Answer send(const Request& request) const;
+  Answer get(const std::vector<std::string>& path) const { return send({"GET", path}); }
 
  private:
   std::string socket_;

@@ -25,11 +25,11 @@ std::string read_document(const std::string& file) {
 }
 
 void apply(const Context& context, const ApplyOptions& options) {
-  std::string query;
-  if (options.dry_run) query += "dry_run=1&";
-  if (options.prune) query += "prune=1";
-  const auto answer =
-      context.client().request("PUT", {"config"}, query, read_document(options.file));
+  const auto answer = context.client().send(
+      {"PUT",
+       {"config"},
+       {{"dry_run", options.dry_run ? "1" : "0"}, {"prune", options.prune ? "1" : "0"}},
+       read_document(options.file)});
   print_warnings(answer.json);
   if (context.json()) {
     std::cout << answer.text;
@@ -54,7 +54,8 @@ void add_config_commands(CLI::App& app, const Context& context) {
   auto options = std::make_shared<ApplyOptions>();
   auto* command = app.add_subcommand("apply", "make the daemon's state match a document");
   command->add_option("-f,--file", options->file, "the document in JSON; - is standard input")
-      ->required();
+      ->required()
+      ->type_name(names::kFile);
   command->add_flag("--dry-run", options->dry_run, "print what would change, and change nothing");
   command->add_flag("--prune", options->prune, "delete what the document does not name");
   command->footer("Example: vxtap apply -f mirror.json --dry-run");
@@ -62,8 +63,7 @@ void add_config_commands(CLI::App& app, const Context& context) {
 
   auto* exporting = app.add_subcommand("export", "print the whole configuration as a document");
   exporting->footer("Example: vxtap export > mirror.json");
-  exporting->callback(
-      [&context] { std::cout << context.client().request("GET", {"config"}).text; });
+  exporting->callback([&context] { std::cout << context.client().get({"config"}).text; });
 }
 
 }  // namespace vxtap::cli

@@ -1,15 +1,16 @@
 // vxtap: the commands, and the way out.
 
 #include <iostream>
+#include <string_view>
 
 #include "cli/context.h"
 
 namespace {
 
 using vxtap::cli::Context;
+using vxtap::cli::kDone;
 
-int run(int argc, char** argv) {
-  Context context;
+int run(int argc, char** argv, Context& context) {
   CLI::App app{"vxtap drives vxtapd, which mirrors this host's traffic to collectors."};
   app.add_option("--socket", context.socket, "where the daemon's API listens")
       ->capture_default_str();
@@ -19,27 +20,38 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   // So that -o and --socket may stand behind the command as well.
   app.fallthrough();
+  app.get_formatter()->column_width(34);
   app.footer("Example: vxtap apply -f mirror.json && vxtap stats");
-  add_config_commands(app, context);
+  add_filter_commands(app, context);
+  add_rule_commands(app, context);
   add_session_commands(app, context);
   add_source_commands(app, context);
   add_stats_command(app, context);
+  add_explain_command(app, context);
+  add_config_commands(app, context);
   add_status_commands(app, context);
+  // Not parsed as a command: the words to complete are not complete yet.
+  if (argc > 1 && std::string_view(argv[1]) == "__complete") {
+    complete(app, context, {argv + 2, argv + argc});
+    return kDone;
+  }
   // The commands run after everything was parsed: an option behind a command counts for it too.
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? vxtap::cli::kDone : vxtap::cli::kInvalid;
+    return app.exit(error) == 0 ? kDone : vxtap::cli::kInvalid;
   }
-  return vxtap::cli::kDone;
+  return kDone;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  Context context;
   try {
-    return run(argc, argv);
+    return run(argc, argv, context);
   } catch (const vxtap::cli::Failure& failure) {
+    if (context.json()) std::cout << failure.answer;
     std::cerr << "vxtap: " << failure.what() << '\n';
     return failure.code;
   } catch (const std::exception& error) {

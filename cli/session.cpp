@@ -1,69 +1,120 @@
-// session list | show | start | stop
+// session create | list | show | update | delete | start | stop
 
 #include <iostream>
-#include <memory>
 
 #include "cli/context.h"
+#include "cli/fields.h"
 #include "cli/table.h"
 
 namespace vxtap::cli {
 namespace {
 
-std::string plain(const Json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
-  return value.dump();
-}
-
-std::string joined(const Json& list) {
-  std::string text;
-  for (const auto& element : list) text += (text.empty() ? "" : ",") + plain(element);
-  return text.empty() ? "-" : text;
-}
-
-void list(const Context& context) {
-  const auto answer = context.client().request("GET", {"sessions"});
-  if (context.json()) {
-    std::cout << answer.text;
-    return;
-  }
+void print_list(const Json& json) {
   Table table({"NAME", "ENABLED", "FILTER", "SOURCES", "DESTINATION", "VNI", "PRIORITY"});
-  for (const auto& session : answer.json.at("sessions")) {
-    table.add({plain(session.at("name")), plain(session.at("enabled")), plain(session.at("filter")),
-               joined(session.at("sources")), plain(session.at("destination")),
-               plain(session.at("vni")), plain(session.at("priority"))});
+  for (const auto& session : json.at("sessions")) {
+    std::vector<std::string> row;
+    for (const char* field :
+         {"name", "enabled", "filter", "sources", "destination", "vni", "priority"}) {
+      row.push_back(cell(session.at(field)));
+    }
+    table.add(std::move(row));
   }
   table.print(std::cout, colour());
 }
 
-void print_session(const Context& context, const Answer& answer) {
-  print_warnings(answer.json);
-  if (context.json()) {
-    std::cout << answer.text;
-    return;
-  }
+void print_session(const Answer& answer) {
   for (const auto& [field, value] : answer.json.items()) {
-    if (field == "warnings" || field == "source_states") continue;
-    std::cout << field << ": " << std::string(field.size() < 14 ? 14 - field.size() : 0, ' ');
-    std::cout << (value.is_array() ? joined(value) : plain(value)) << '\n';
+    if (field == "warnings" || field == "source_states" || field == "notes") continue;
+    print_field(field, cell(value));
   }
+  print_field("etag", answer.etag);
   for (const auto& source : answer.json.at("source_states")) {
-    const auto message = plain(source.at("message"));
-    std::cout << "source " << plain(source.at("interface")) << " is " << plain(source.at("state"))
+    const auto message = source.at("message").get<std::string>();
+    std::cout << "source " << cell(source.at("interface")) << " is " << cell(source.at("state"))
               << (message.empty() ? "" : ": " + message) << '\n';
+  }
+  for (const auto& note : answer.json.at("notes")) {
+    std::cout << "note: the session " << note.get<std::string>() << '\n';
   }
 }
 
+void add_fields(Fields& fields) {
+  fields.text("filter", "the filter whose rules decide")->type_name(names::kFilter);
+  fields.text("destination", "IPv4 or IPv6 address of the collector")->type_name("IP");
+  fields.number("priority", "1-32766; the smallest is tried first")->type_name("N");
+  fields.list("--source", "sources", "names of interfaces; may be given several times");
+  fields.number("vni", "0-16777215, or auto")->type_name("N|auto");
+  fields.number("packet_length", "64-8500: bytes of a packet, from its IP header on, in the copy")
+      ->type_name("N");
+  fields.text("oversize", "truncate copies to the path's MTU, or fragment them")
+      ->check(CLI::IsMember({"truncate", "fragment"}));
+  fields.text("description", "what it is for, up to 256 characters");
+  fields.text("group", "resource group");
+  fields.tags();
+}
+
+void add_create(CLI::App& sessions, const Context& context) {
+  const auto [command, name] =
+      add_named(sessions, "create", "session", "make a mirror session",
+                "session create ids --filter web --destination 192.0.2.50 --priority 1 "
+                "--source eth0 --enable");
+  Fields fields(*command);
+  add_fields(fields);
+  fields.flag("--fall-through", "fall_through", "later sessions may copy a packet as well");
+  fields.flag("--enable", "enabled", "start it at once");
+  command->callback([name = name, fields, &context] {
+    auto body = fields.body();
+    body["name"] = *name;
+    print_change(context, context.client().send({"POST", {"sessions"}, {}, body.dump()}));
+  });
+}
+
+void add_list(CLI::App& sessions, const Context& context) {
+  auto* command = sessions.add_subcommand("list", "all sessions, or those that fit");
+  Selection selection(*command);
+  selection.option("group", "only of this resource group");
+  selection.option("tag", "only with this tag; several must all fit")->type_name("K=V");
+  selection.option("filter", "only with this filter")->type_name(names::kFilter);
+  selection.option("source", "only with this source")->type_name(names::kInterface);
+  selection.option("destination", "only to this collector")->type_name("IP");
+  selection.flag("enabled", "disabled", "only those that are enabled, or are not");
+  command->footer("Example: vxtap session list --source eth0 --enabled");
+  command->callback([selection, &context] {
+    print(context, context.client().send({"GET", {"sessions"}, selection.query()}), print_list);
+  });
+}
+
+void add_update(CLI::App& sessions, const Context& context) {
+  const auto [command, name] =
+      add_named(sessions, "update", "session", "change what is given, and leave the rest",
+                "session update ids --packet-length 128");
+  Fields fields(*command);
+  add_fields(fields);
+  fields.flag("--fall-through,!--no-fall-through", "fall_through",
+              "later sessions may copy a packet as well, or not");
+  fields.flag("--enable,!--disable", "enabled", "start or stop it");
+  const auto etag = add_if_match(*command);
+  command->callback([name = name, fields, etag, &context] {
+    print_change(context, context.client().send(
+                              {"PATCH", {"sessions", *name}, {}, fields.body().dump(), *etag}));
+  });
+}
+
+void add_delete(CLI::App& sessions, const Context& context) {
+  const auto [command, name] = add_named(sessions, "delete", "session",
+                                         "delete a session and its counters", "session delete ids");
+  const auto etag = add_if_match(*command);
+  command->callback([name = name, etag, &context] {
+    print_change(context, context.client().send({"DELETE", {"sessions", *name}, {}, "", *etag}));
+  });
+}
+
 void add_switch(CLI::App& sessions, const Context& context, const std::string& verb,
-                const std::string& description) {
-  auto name = std::make_shared<std::string>();
-  auto* command = sessions.add_subcommand(verb, description);
-  command->add_option("NAME", *name, "the session")->required();
-  command->footer("Example: vxtap session " + verb + " ids");
-  command->callback([name, verb, &context] {
-    const auto answer = context.client().request("POST", {"sessions", *name, verb});
-    print_warnings(answer.json);
-    if (context.json()) std::cout << answer.text;
+                const std::string& help) {
+  const auto [command, name] =
+      add_named(sessions, verb, "session", help, "session " + verb + " ids");
+  command->callback([name = name, verb, &context] {
+    print_change(context, context.client().send({"POST", {"sessions", *name, verb}}));
   });
 }
 
@@ -74,18 +125,16 @@ void add_session_commands(CLI::App& app, const Context& context) {
   sessions->require_subcommand(1);
   sessions->footer("Example: vxtap session list");
 
-  auto* listing = sessions->add_subcommand("list", "all sessions");
-  listing->footer("Example: vxtap session list -o json");
-  listing->callback([&context] { list(context); });
-
-  auto name = std::make_shared<std::string>();
-  auto* show = sessions->add_subcommand("show", "one session and the states of its sources");
-  show->add_option("NAME", *name, "the session")->required();
-  show->footer("Example: vxtap session show ids");
-  show->callback([name, &context] {
-    print_session(context, context.client().request("GET", {"sessions", *name}));
+  add_create(*sessions, context);
+  add_list(*sessions, context);
+  const auto [show, name] = add_named(
+      *sessions, "show", "session", "a session and the states of its sources", "session show ids");
+  show->callback([name = name, &context] {
+    const auto answer = context.client().get({"sessions", *name});
+    print(context, answer, [&](const Json&) { print_session(answer); });
   });
-
+  add_update(*sessions, context);
+  add_delete(*sessions, context);
   add_switch(*sessions, context, "start", "start mirroring");
   add_switch(*sessions, context, "stop", "stop mirroring; the counters stay");
 }

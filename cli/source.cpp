@@ -1,6 +1,5 @@
 // attach, detach
 
-#include <iostream>
 #include <memory>
 #include <vector>
 
@@ -15,28 +14,28 @@ struct SourceOptions {
 };
 
 void add_command(CLI::App& app, const Context& context, const std::string& verb,
-                 const std::string& method, const std::string& description) {
+                 const std::string& help) {
   auto options = std::make_shared<SourceOptions>();
-  auto* command = app.add_subcommand(verb, description);
-  command->add_option("SESSION", options->session, "the session")->required();
-  command->add_option("IF", options->interfaces, "names of interfaces")->required();
+  auto* command = app.add_subcommand(verb, help);
+  command->add_option("SESSION", options->session, "the session")
+      ->required()
+      ->type_name(names::kSession);
+  command->add_option("IF", options->interfaces, "names of interfaces")
+      ->required()
+      ->type_name(names::kInterface);
   command->footer("Example: vxtap " + verb + " ids eth0 eth1");
-  command->callback([options, method, &context] {
-    Answer answer;
-    for (const auto& interface : options->interfaces) {
-      answer =
-          context.client().request(method, {"sessions", options->session, "sources", interface});
-      print_warnings(answer.json);
-    }
-    if (context.json()) std::cout << answer.text;
+  command->callback([options, verb, &context] {
+    const Json body{{"sources", options->interfaces}};
+    print_change(context, context.client().send(
+                              {"POST", {"sessions", options->session, verb}, {}, body.dump()}));
   });
 }
 
 }  // namespace
 
 void add_source_commands(CLI::App& app, const Context& context) {
-  add_command(app, context, "attach", "POST", "add sources to a session");
-  add_command(app, context, "detach", "DELETE", "remove sources from a session");
+  add_command(app, context, "attach", "add sources to a session: all of them or none");
+  add_command(app, context, "detach", "remove sources from a session: all of them or none");
 }
 
 }  // namespace vxtap::cli

@@ -1,8 +1,11 @@
 // stats
 
-#include <algorithm>
+#include <unistd.h>
+
+#include <chrono>
 #include <iostream>
 #include <memory>
+#include <thread>
 
 #include "cli/context.h"
 #include "cli/table.h"
@@ -13,6 +16,7 @@ namespace {
 struct StatsOptions {
   std::string session;
   bool rules = false;
+  double seconds = 2;
 };
 
 std::string number(const Json& object, const char* field) {
@@ -59,34 +63,23 @@ void print_tables(const Json& stats, bool rules) {
   sources.print(std::cout, colour());
 }
 
-// Leaves the one session and its sources.
-void select(Json& stats, const std::string& name) {
-  auto& sessions = stats.at("sessions");
-  const auto found = std::find_if(sessions.begin(), sessions.end(),
-                                  [&](const Json& session) { return session.at("name") == name; });
-  if (found == sessions.end())
-    throw Failure(kNotFound, "session: '" + name + "': there is no such session");
-  const Json session = *found;
-  sessions = Json::array({session});
-  auto sources = Json::array();
-  for (const auto& source : stats.at("sources")) {
-    for (const auto& used : session.at("sources")) {
-      if (used.at("interface") == source.at("interface")) sources.push_back(source);
-    }
-  }
-  stats["sources"] = sources;
+void stats(const Context& context, const StatsOptions& options) {
+  Request request{"GET", {"stats"}, {{"rules", options.rules ? "1" : "0"}}};
+  if (!options.session.empty()) request.query.emplace_back("session", options.session);
+  print(context, context.client().send(request),
+        [&](const Json& json) { print_tables(json, options.rules); });
 }
 
-void stats(const Context& context, const StatsOptions& options) {
-  auto answer = context.client().request("GET", {"stats"});
-  if (!options.session.empty()) {
-    select(answer.json, options.session);
-    answer.text = answer.json.dump(2) + "\n";
-  }
-  if (context.json()) {
-    std::cout << answer.text;
-  } else {
-    print_tables(answer.json, options.rules);
+// Until the user ends it. A terminal is cleared before each round.
+void watch(const Context& context, const StatsOptions& options) {
+  const bool terminal = isatty(STDOUT_FILENO) != 0 && !context.json();
+  for (;;) {
+    if (terminal) std::cout << "\033[H\033[2J";
+    stats(context, options);
+    if (!terminal && !context.json()) std::cout << '\n';
+    std::cout.flush();
+    if (!std::cout) return;
+    std::this_thread::sleep_for(std::chrono::duration<double>(options.seconds));
   }
 }
 
@@ -95,10 +88,20 @@ void stats(const Context& context, const StatsOptions& options) {
 void add_stats_command(CLI::App& app, const Context& context) {
   auto options = std::make_shared<StatsOptions>();
   auto* command = app.add_subcommand("stats", "what was seen, matched, mirrored and dropped");
-  command->add_option("SESSION", options->session, "only this session");
+  command->add_option("SESSION", options->session, "only this session")->type_name(names::kSession);
   command->add_flag("--rules", options->rules, "the rules' counters too");
-  command->footer("Example: vxtap stats ids --rules");
-  command->callback([options, &context] { stats(context, *options); });
+  auto* again = command->add_option("--watch", options->seconds, "again and again, every 2 seconds")
+                    ->expected(0, 1)
+                    ->check(CLI::Range(0.1, 3600.0))
+                    ->type_name("SECONDS");
+  command->footer("Example: vxtap stats ids --rules\n         vxtap stats --watch 5");
+  command->callback([options, again, &context] {
+    if (again->count() > 0) {
+      watch(context, *options);
+    } else {
+      stats(context, *options);
+    }
+  });
 }
 
 }  // namespace vxtap::cli

@@ -8,14 +8,8 @@
 namespace vxtap::cli {
 namespace {
 
-std::string joined(const Json& names) {
-  std::string text;
-  for (const auto& name : names) text += (text.empty() ? "" : ",") + name.get<std::string>();
-  return text;
-}
-
 void status(const Context& context) {
-  const auto answer = context.client().request("GET", {"status"});
+  const auto answer = context.client().get({"status"});
   if (context.json()) {
     std::cout << answer.text;
     return;
@@ -32,7 +26,7 @@ void status(const Context& context) {
     std::cout << '\n';
     Table table({"SOURCE", "STATE", "SESSIONS"});
     for (const auto& source : json.at("sources")) {
-      table.add({source.at("interface"), source.at("state"), joined(source.at("sessions"))});
+      table.add({source.at("interface"), source.at("state"), cell(source.at("sessions"))});
     }
     table.print(std::cout, colour());
   }

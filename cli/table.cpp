@@ -1,7 +1,7 @@
 #include "cli/table.h"
 
 #include <algorithm>
-#include <ostream>
+#include <iostream>
 
 namespace vxtap::cli {
 namespace {
@@ -50,6 +50,12 @@ void Table::print(std::ostream& out, bool colour) const {
     const bool bold = i == 0 && colour;
     out << (bold ? "\033[1m" : "") << lines[i] << (bold ? "\033[0m" : "") << '\n';
   }
+}
+
+void print_field(const std::string& field, const std::string& value) {
+  constexpr size_t kWidth = 15;
+  std::cout << field << ':' << std::string(kWidth - std::min(kWidth - 1, field.size()), ' ')
+            << value << '\n';
 }
 
 }  // namespace vxtap::cli

@@ -21,4 +21,7 @@ class Table {
   std::vector<std::vector<std::string>> rows_;  // the headings first
 };
 
+// `field:  value`, with the values of several lines below each other.
+void print_field(const std::string& field, const std::string& value);
+
 }  // namespace vxtap::cli

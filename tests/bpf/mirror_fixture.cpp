@@ -6,10 +6,9 @@
 #include <map>
 #include <tuple>
 
-#include "agent/check.h"
-#include "agent/document.h"
-#include "agent/plan.h"
-#include "agent/validate.h"
+#include "agent/kernel/check.h"
+#include "agent/model/document.h"
+#include "agent/model/plan.h"
 
 namespace vxtap::test {
 namespace {
@@ -41,18 +40,18 @@ MirrorFixture::~MirrorFixture() {
 
 void MirrorFixture::configure(const std::string& text) {
   const auto document = parse_document(text);
-  validate(document, {});
-  configuration_ = make_plan({}, document, false, [] { return 1U; }).result;
+  configuration_ = make_plan({}, document, false, {}, [] { return 1U; }).result;
   Surroundings surroundings{{{kSource, ifindex_}}, {}};
   for (const auto& [name, session] : configuration_.sessions) {
     surroundings.path_mtu[session.destination] = kPathMtu;
   }
-  datapath_.publish(compile(configuration_, surroundings, ids_));
+  datapath_.publish(compile(configuration_, surroundings, ids_, rule_tables_));
 }
 
 MirrorFixture::Snapshot MirrorFixture::snapshot() const {
   Snapshot result;
   auto ids = ids_;
+  const auto matched = datapath_.rule_counters();
   result.source = datapath_.source_counters(ids.source(kSource));
   for (const auto& [name, session] : configuration_.sessions) {
     for (const Direction direction : kDirections) {
@@ -62,10 +61,11 @@ MirrorFixture::Snapshot MirrorFixture::snapshot() const {
       result.total.mirrored_packets += counters.mirrored_packets;
       result.total.mirrored_bytes += counters.mirrored_bytes;
       result.total.truncated_packets += counters.truncated_packets;
-      for (const auto& rule :
-           configuration_.filters.at(session.filter).rules.at(static_cast<size_t>(direction))) {
-        const auto packets =
-            datapath_.rule_counters(ids.session(name), direction, rule.priority).packets;
+      for (const auto& rule : configuration_.filters.at(session.filter)->of(direction)) {
+        const auto counted =
+            matched.find({ids.session(name, session.filter),
+                          mirror_rule_id(static_cast<uint32_t>(direction), rule.priority)});
+        const uint64_t packets = counted == matched.end() ? 0 : counted->second.packets;
         result.rules[{session.priority, name, direction, rule.priority}] = {
             packets, rule.policy == Policy::collect};
       }

@@ -7,10 +7,10 @@
 
 #include <string>
 
-#include "agent/compile.h"
-#include "agent/datapath.h"
-#include "agent/network.h"
-#include "agent/tunnel.h"
+#include "agent/kernel/datapath.h"
+#include "agent/kernel/network.h"
+#include "agent/kernel/tunnel.h"
+#include "agent/model/compile.h"
 #include "tests/bpf/packet.h"
 
 namespace vxtap::test {
@@ -44,6 +44,7 @@ class MirrorFixture : public testing::Test {
   TunnelOwner tunnel_;
   Datapath datapath_;
   Ids ids_;
+  RuleTables rule_tables_;
   Configuration configuration_;
 };
 

@@ -81,6 +81,7 @@ class Lab:
         self.directory = tempfile.TemporaryDirectory(prefix="vxtap-test-")
         self.path = Path(self.directory.name)
         self.socket = str(self.path / "vxtapd.sock")
+        self.state = str(self.path / "state")
         self.processes = []
         self.daemon = None
         self.names = {role: f"{PREFIX}{os.getpid()}-{role}" for role in ("client", "host", "collector")}
@@ -128,7 +129,8 @@ class Lab:
         return process
 
     def start_daemon(self, *options):
-        self.daemon = self.start("host", str(BIN / "vxtapd"), "--socket", self.socket, *options)
+        self.daemon = self.start("host", str(BIN / "vxtapd"), "--socket", self.socket,
+                                 "--state-dir", self.state, *options)
         self.daemon.wait_for_line("ready")
         return self.daemon
 

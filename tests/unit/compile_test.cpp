@@ -1,9 +1,9 @@
-#include "agent/compile.h"
+#include "agent/model/compile.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 
-#include "agent/value.h"
+#include "agent/model/value.h"
 
 namespace vxtap {
 namespace {
@@ -22,7 +22,10 @@ Session session(const std::string& name, uint32_t priority, std::vector<std::str
 
 Configuration configuration(std::vector<Session> sessions) {
   Configuration result;
-  result.filters["f"].rules[0] = {{.priority = 3}, {.priority = 9}};
+  Filter filter;
+  filter.name = "f";
+  filter.rules[0] = {{.priority = 3}, {.priority = 9}};
+  result.filters["f"] = std::make_shared<const Filter>(filter);
   for (auto& one : sessions) result.sessions.emplace(one.name, one);
   return result;
 }
@@ -72,7 +75,8 @@ TEST(Compile, chains_by_priority) {
   const auto input = configuration({session("a", 30, {"eth0", "eth1"}), session("b", 10, {"eth0"}),
                                     disabled, session("absent", 5, {"eth7"})});
   Ids ids;
-  const auto result = compile(input, {{{"eth0", 4}, {"eth1", 5}}, {}}, ids);
+  RuleTables tables;
+  const auto result = compile(input, {{{"eth0", 4}, {"eth1", 5}}, {}}, ids, tables);
   ASSERT_EQ(result.slots.size(), 3U);
   EXPECT_EQ(result.slots[0].attachment.vni, 10U);
   EXPECT_EQ(result.slots[0].slot.position, 0U);
@@ -93,8 +97,9 @@ TEST(Compile, limits_of_the_path) {
   auto input = configuration({session("s", 1, {"eth0"})});
   Surroundings surroundings{{{"eth0", 4}}, {}};
   Ids ids;
+  RuleTables tables;
   const auto limit = [&] {
-    return compile(input, surroundings, ids).slots.at(0).attachment.frame_limit;
+    return compile(input, surroundings, ids, tables).slots.at(0).attachment.frame_limit;
   };
   EXPECT_EQ(limit(), 0U);  // no route, no limit: nothing leaves anyway
   surroundings.path_mtu[parse_address("192.0.2.1")] = 1500;
@@ -108,14 +113,35 @@ TEST(Compile, limits_of_the_path) {
 }
 
 TEST(Compile, ids_stay_and_are_never_used_again) {
+  const auto input = configuration({session("s", 1, {"eth0"})});
   Ids ids;
-  const uint32_t first = ids.session("s");
+  const uint32_t first = ids.session("s", "f");
   const uint32_t counter = ids.counter("s", "eth0");
-  EXPECT_EQ(ids.session("s"), first);
-  EXPECT_NE(ids.session("t"), first);
-  ids.forget_session("s");
-  EXPECT_NE(ids.session("s"), first);
+  EXPECT_EQ(ids.session("s", "f"), first);
+  EXPECT_NE(ids.session("t", "f"), first);
+  // With another filter the rules' counters are others; the session's own go on.
+  EXPECT_NE(ids.session("s", "g"), first);
+  EXPECT_EQ(ids.keep_only(input).size(), 2U);
+  EXPECT_EQ(ids.session("s", "f"), first);
+  EXPECT_EQ(ids.counter("s", "eth0"), counter);
+  EXPECT_EQ(ids.keep_only({}), (std::set{first, counter}));
+  EXPECT_NE(ids.session("s", "f"), first);
   EXPECT_NE(ids.counter("s", "eth0"), counter);
+}
+
+TEST(Compile, a_filter_is_compiled_once_for_as_long_as_it_is_the_same) {
+  auto input = configuration({session("s", 1, {"eth0"})});
+  const Surroundings surroundings{{{"eth0", 4}}, {}};
+  Ids ids;
+  RuleTables tables;
+  const auto first = compile(input, surroundings, ids, tables).rule_tables;
+  EXPECT_EQ(compile(input, surroundings, ids, tables).rule_tables, first);
+  auto changed = *input.filters.at("f");
+  changed.rules[0].pop_back();
+  input.filters["f"] = std::make_shared<const Filter>(changed);
+  const auto second = compile(input, surroundings, ids, tables).rule_tables;
+  EXPECT_NE(second, first);
+  EXPECT_EQ(second.at(0)->size(), 1U);
 }
 
 }  // namespace

@@ -1,13 +1,13 @@
 // Documents that are refused, and where: parsing and validation together, as a user meets them.
 
-#include "agent/document.h"
+#include "agent/model/document.h"
 
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
 #include "agent/error.h"
-#include "agent/validate.h"
+#include "agent/model/validate.h"
 
 namespace vxtap {
 namespace {
@@ -209,7 +209,8 @@ TEST(Document, too_many_rules) {
 
 TEST(Document, what_is_written_reads_back_the_same) {
   const auto document = parse_document(valid().dump());
-  const Configuration configuration{{{"f", document.filters[0]}}, {{"s", document.sessions[0]}}};
+  const Configuration configuration{{{"f", std::make_shared<const Filter>(document.filters[0])}},
+                                    {{"s", document.sessions[0]}}};
   const auto again = parse_document(to_json(configuration).dump());
   EXPECT_EQ(again.filters[0], document.filters[0]);
   EXPECT_EQ(again.sessions[0], document.sessions[0]);

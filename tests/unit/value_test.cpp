@@ -1,4 +1,4 @@
-#include "agent/value.h"
+#include "agent/model/value.h"
 
 #include <gtest/gtest.h>
 

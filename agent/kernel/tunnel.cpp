@@ -1,0 +1,110 @@
+#include "agent/kernel/tunnel.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <string_view>
+
+#include "agent/kernel/check.h"
+
+namespace vxtap {
+namespace {
+
+constexpr std::array kDevices{kTunnelDevice, kSegmenter, kSegmenterPeer};
+constexpr const char* kAlias = "vxtap";  // what Network marks its devices with
+
+int bind_abstract(std::string_view name) {
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::copy(name.begin(), name.end(), address.sun_path + 1);
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0) return fd;
+  const int error = errno;
+  close(fd);
+  return -error;
+}
+
+}  // namespace
+
+bool is_own_device(const std::string& interface) {
+  return std::find(kDevices.begin(), kDevices.end(), interface) != kDevices.end();
+}
+
+NamespaceLock::NamespaceLock() {
+  if (geteuid() != 0) {
+    throw Error(Error::Kind::internal, "NotPermitted",
+                "vxtapd must run as root, to load BPF programs and make network devices: run it "
+                "with sudo, or as a system service");
+  }
+  socket_ = bind_abstract("vxtapd");
+  if (socket_ == -EADDRINUSE) {
+    throw Error(Error::Kind::conflict, "AlreadyRunning",
+                "another vxtapd is running in this network namespace: stop it first");
+  }
+  check(socket_, "locking the network namespace");
+}
+
+NamespaceLock::~NamespaceLock() {
+  close(socket_);
+}
+
+TunnelOwner::TunnelOwner(Network& network, uint16_t port) : network_(network), port_(port) {
+  for (const auto& link : network_.links()) {
+    if (is_own_device(link.name) && link.alias != kAlias) {
+      throw Error(Error::Kind::conflict, "DeviceNameTaken",
+                  "there is a device '" + link.name +
+                      "' that vxtapd did not make: rename it, or delete it with 'ip link delete " +
+                      link.name + "'");
+    }
+  }
+  remove();
+  create();
+}
+
+TunnelOwner::~TunnelOwner() {
+  remove();
+}
+
+void TunnelOwner::create() {
+  try {
+    devices_.tunnel = network_.create_vxlan(kTunnelDevice, port_);
+    std::tie(devices_.segmenter, devices_.segmenter_peer) =
+        network_.create_veth(kSegmenter, kSegmenterPeer);
+  } catch (...) {
+    remove();
+    throw;
+  }
+}
+
+void TunnelOwner::remove() noexcept {
+  for (const char* device : {kTunnelDevice, kSegmenter}) {
+    try {
+      network_.delete_link(device);
+    } catch (const Error&) {
+      // Nothing better can be done at the end; the next daemon replaces what is left.
+    }
+  }
+}
+
+bool TunnelOwner::restore(const std::vector<Link>& links) {
+  const auto there = [&](uint32_t ifindex) {
+    return std::any_of(links.begin(), links.end(),
+                       [&](const Link& link) { return link.ifindex == ifindex; });
+  };
+  if (there(devices_.tunnel) && there(devices_.segmenter) && there(devices_.segmenter_peer)) {
+    return false;
+  }
+  remove();
+  create();
+  return true;
+}
+
+}  // namespace vxtap

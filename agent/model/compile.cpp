@@ -1,0 +1,166 @@
+#include "agent/model/compile.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+namespace vxtap {
+namespace {
+
+// Outer IP, UDP and VXLAN headers: what is left of the path MTU is for the inner frame.
+constexpr uint32_t kOverheadIpv4 = 20 + 8 + 8;
+constexpr uint32_t kOverheadIpv6 = 40 + 8 + 8;
+
+void set_network(const Cidr& cidr, __be32 (&network)[4], __be32 (&mask)[4]) {
+  std::memcpy(network, cidr.network.bytes.data(), sizeof(network));
+  std::array<uint8_t, 16> bytes{};
+  for (uint32_t bit = 0; bit < cidr.prefix_length; ++bit) {
+    bytes.at(bit / 8) |= static_cast<uint8_t>(0x80U >> bit % 8);
+  }
+  std::memcpy(mask, bytes.data(), sizeof(mask));
+}
+
+uint32_t frame_limit(const Session& session, const Surroundings& surroundings) {
+  const auto mtu = surroundings.path_mtu.find(session.destination);
+  if (session.oversize == Oversize::fragment || mtu == surroundings.path_mtu.end()) return 0;
+  return mtu->second - (session.destination.family == Family::ipv4 ? kOverheadIpv4 : kOverheadIpv6);
+}
+
+mirror_destination compile_destination(const Address& address) {
+  mirror_destination destination{};
+  std::copy(address.bytes.begin(), address.bytes.end(), destination.address);
+  destination.family = static_cast<uint8_t>(address.family);
+  return destination;
+}
+
+// Gives each rule table in use a number within the result.
+class TableNumbers {
+ public:
+  TableNumbers(RuleTables& tables, std::vector<SharedRuleTable>& used)
+      : tables_(tables), used_(used) {}
+
+  void refer(const SharedFilter& filter, Direction direction, mirror_attachment& attachment) {
+    const auto side = static_cast<size_t>(direction);
+    if (filter->of(direction).empty()) return;
+    const auto& table = tables_.of(filter, direction);
+    const auto [known, fresh] = numbers_.try_emplace(table.get(), used_.size());
+    if (fresh) used_.push_back(table);
+    attachment.rule_table[side] = static_cast<uint32_t>(known->second);
+    attachment.rule_count[side] = static_cast<uint32_t>(table->size());
+  }
+
+ private:
+  RuleTables& tables_;
+  std::vector<SharedRuleTable>& used_;
+  std::map<const RuleTable*, size_t> numbers_;
+};
+
+std::vector<const Session*> by_priority(const Configuration& configuration) {
+  std::vector<const Session*> sessions;
+  for (const auto& [name, session] : configuration.sessions) sessions.push_back(&session);
+  std::sort(sessions.begin(), sessions.end(),
+            [](const Session* a, const Session* b) { return a->priority < b->priority; });
+  return sessions;
+}
+
+}  // namespace
+
+const SharedRuleTable& RuleTables::of(const SharedFilter& filter, Direction direction) {
+  auto& table = tables_[filter].at(static_cast<size_t>(direction));
+  if (table) return table;
+  auto compiled = std::make_shared<RuleTable>();
+  compiled->reserve(filter->of(direction).size());
+  for (const auto& rule : filter->of(direction)) {
+    compiled->push_back(compile_rule(rule, direction));
+  }
+  table = std::move(compiled);
+  return table;
+}
+
+void RuleTables::keep_only(const Configuration& configuration) {
+  std::erase_if(tables_, [&](const auto& entry) {
+    const auto current = configuration.filters.find(entry.first->name);
+    return current == configuration.filters.end() || current->second != entry.first;
+  });
+}
+
+std::set<uint32_t> Ids::keep_only(const Configuration& configuration) {
+  std::set<uint32_t> forgotten;
+  const auto sweep = [&](auto& known, const auto& is_known) {
+    std::erase_if(known, [&](const auto& entry) {
+      if (is_known(entry.first)) return false;
+      forgotten.insert(entry.second);
+      return true;
+    });
+  };
+  sweep(sessions_, [&](const auto& key) {
+    const auto session = configuration.sessions.find(key.first);
+    return session != configuration.sessions.end() && session->second.filter == key.second;
+  });
+  sweep(counters_, [&](const auto& key) { return configuration.sessions.contains(key.first); });
+  return forgotten;
+}
+
+mirror_rule compile_rule(const Rule& rule, Direction direction) {
+  mirror_rule compiled{};
+  compiled.rule_id = mirror_rule_id(static_cast<uint32_t>(direction), rule.priority);
+  compiled.policy = static_cast<uint8_t>(rule.policy);
+  compiled.match_protocol = rule.protocol ? 1 : 0;
+  compiled.protocol = rule.protocol.value_or(0);
+  if (rule.source_cidr) {
+    compiled.family = static_cast<uint8_t>(rule.source_cidr->network.family);
+    set_network(*rule.source_cidr, compiled.source, compiled.source_mask);
+  }
+  if (rule.destination_cidr) {
+    compiled.family = static_cast<uint8_t>(rule.destination_cidr->network.family);
+    set_network(*rule.destination_cidr, compiled.destination, compiled.destination_mask);
+  }
+  compiled.match_ports = rule.source_port || rule.destination_port ? 1 : 0;
+  const auto source = rule.source_port.value_or(PortRange{});
+  const auto destination = rule.destination_port.value_or(PortRange{});
+  compiled.source_port_first = source.first;
+  compiled.source_port_last = source.last;
+  compiled.destination_port_first = destination.first;
+  compiled.destination_port_last = destination.last;
+  return compiled;
+}
+
+CompiledConfiguration compile(const Configuration& configuration, const Surroundings& surroundings,
+                              Ids& ids, RuleTables& tables) {
+  CompiledConfiguration result;
+  TableNumbers numbers(tables, result.rule_tables);
+  std::map<uint32_t, std::vector<CompiledSlot>> chains;  // by ifindex
+  for (const Session* session : by_priority(configuration)) {
+    const uint32_t destination = ids.destination(session->destination);
+    result.destinations.emplace(destination, compile_destination(session->destination));
+    if (!session->enabled) continue;
+    for (const auto& source : session->sources) {
+      const auto interface = surroundings.interfaces.find(source);
+      if (interface == surroundings.interfaces.end()) continue;
+      auto& chain = chains[interface->second];
+      CompiledSlot compiled{};
+      compiled.slot = {interface->second, static_cast<uint32_t>(chain.size())};
+      auto& attachment = compiled.attachment;
+      attachment.session_id = ids.session(session->name, session->filter);
+      attachment.source_id = ids.source(source);
+      attachment.counter_id = ids.counter(session->name, source);
+      attachment.destination_id = destination;
+      attachment.vni = session->vni.value_or(0);
+      attachment.packet_length = session->packet_length;
+      attachment.frame_limit = frame_limit(*session, surroundings);
+      attachment.fall_through = session->fall_through ? 1 : 0;
+      for (const Direction direction : kDirections) {
+        numbers.refer(configuration.filters.at(session->filter), direction, attachment);
+      }
+      chain.push_back(compiled);
+    }
+  }
+  for (auto& [ifindex, chain] : chains) {
+    chain.back().attachment.last = 1;
+    result.hooked.push_back(ifindex);
+    result.slots.insert(result.slots.end(), chain.begin(), chain.end());
+  }
+  return result;
+}
+
+}  // namespace vxtap

@@ -1,0 +1,124 @@
+#include "agent/sources.h"
+
+#include <net/if_arp.h>
+
+#include <algorithm>
+
+#include "agent/error.h"
+#include "agent/kernel/tunnel.h"
+#include "agent/model/value.h"
+
+namespace vxtap {
+namespace {
+
+std::set<std::string> all_sources(const Configuration& configuration) {
+  std::set<std::string> sources;
+  for (const auto& [name, session] : configuration.sessions) {
+    sources.insert(session.sources.begin(), session.sources.end());
+  }
+  return sources;
+}
+
+// Destination -> the name of a session that has it.
+std::map<Address, std::string> all_destinations(const Configuration& configuration) {
+  std::map<Address, std::string> destinations;
+  for (const auto& [name, session] : configuration.sessions) {
+    destinations.emplace(session.destination, name);
+  }
+  return destinations;
+}
+
+// An interface that is a source, and an address of it that is a destination.
+using Clash = std::pair<std::string, Address>;
+
+std::set<Clash> clashes(const std::set<std::string>& sources,
+                        const std::map<Address, std::string>& destinations,
+                        const AddressesByInterface& addresses) {
+  std::set<Clash> result;
+  for (const auto& interface : sources) {
+    const auto owned = addresses.find(interface);
+    if (owned == addresses.end()) continue;
+    for (const auto& address : owned->second) {
+      if (destinations.contains(address)) result.emplace(interface, address);
+    }
+  }
+  return result;
+}
+
+bool has_ethernet_header(const Link& link) {
+  return link.arp_type == ARPHRD_ETHER || link.arp_type == ARPHRD_LOOPBACK;
+}
+
+std::string owns(const Address& address, const std::string& session) {
+  return "owns " + to_string(address) + ", the destination of session '" + session + "'";
+}
+
+}  // namespace
+
+const char* to_string(SourceState state) {
+  switch (state) {
+    case SourceState::active:
+      return "active";
+    case SourceState::pending:
+      return "pending";
+    case SourceState::paused:
+      return "paused";
+    case SourceState::error:
+      break;
+  }
+  return "error";
+}
+
+std::map<std::string, SourceStatus> source_states(const Configuration& configuration,
+                                                  const std::vector<Link>& links,
+                                                  const AddressesByInterface& addresses) {
+  std::map<std::string, const Link*> by_name;
+  for (const auto& link : links) by_name.emplace(link.name, &link);
+  const auto sources = all_sources(configuration);
+  const auto destinations = all_destinations(configuration);
+  std::map<std::string, SourceStatus> states;
+  for (const auto& interface : sources) {
+    const auto link = by_name.find(interface);
+    if (link == by_name.end()) {
+      states[interface] = {SourceState::pending, "there is no such interface yet"};
+    } else if (!has_ethernet_header(*link->second)) {
+      states[interface] = {SourceState::error,
+                           "interfaces without Ethernet headers cannot be sources yet"};
+    } else {
+      states[interface] = {SourceState::active, ""};
+    }
+  }
+  for (const auto& [interface, address] : clashes(sources, destinations, addresses)) {
+    states[interface] = {SourceState::paused,
+                         "the interface " + owns(address, destinations.at(address))};
+  }
+  return states;
+}
+
+void refuse_conflicts(const Configuration& before, const Configuration& after,
+                      const AddressesByInterface& addresses) {
+  const auto sources = all_sources(after);
+  for (const auto& interface : sources) {
+    if (!is_own_device(interface)) continue;
+    throw Error(Error::Kind::invalid, "OwnDevice",
+                "is a device of the mirror itself and cannot be a source", "sources", interface);
+  }
+  const auto destinations = all_destinations(after);
+  const auto sources_before = all_sources(before);
+  const auto known = clashes(sources_before, all_destinations(before), addresses);
+  for (const auto& clash : clashes(sources, destinations, addresses)) {
+    if (known.contains(clash)) continue;
+    const auto& [interface, address] = clash;
+    if (sources_before.contains(interface)) {
+      throw Error(Error::Kind::conflict, "SourceIsDestination",
+                  "cannot be a destination, since it is an address of '" + interface +
+                      "', which is a source",
+                  "destination", to_string(address));
+    }
+    throw Error(Error::Kind::conflict, "SourceIsDestination",
+                "cannot be a source, since it " + owns(address, destinations.at(address)),
+                "sources", interface);
+  }
+}
+
+}  // namespace vxtap
