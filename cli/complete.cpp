@@ -62,7 +62,7 @@ bool takes_value(const CLI::Option& option) {
 
 // How far the words that stand before the last one have led.
 struct Position {
-  const CLI::App* command;
+  const CLI::App* command = nullptr;
   const CLI::Option* pending = nullptr;  // an option that waits for its value
   size_t positionals = 0;
   bool only_values = false;  // after --

@@ -64,7 +64,9 @@ void print_tables(const Json& stats, bool rules) {
 }
 
 void stats(const Context& context, const StatsOptions& options) {
-  Request request{"GET", {"stats"}, {{"rules", options.rules ? "1" : "0"}}};
+  Request request{"GET", {"stats"}};
+  // Programs get all that there is; people would not see the rules of a large filter.
+  if (!options.rules && !context.json()) request.query.emplace_back("rules", "0");
   if (!options.session.empty()) request.query.emplace_back("session", options.session);
   print(context, context.client().send(request),
         [&](const Json& json) { print_tables(json, options.rules); });

@@ -137,6 +137,12 @@ class Lab:
     def vxtap(self, *arguments, check=True, **options):
         return run(str(BIN / "vxtap"), "--socket", self.socket, *arguments, check=check, **options)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
     def close(self):
         for process in reversed(self.processes):
             process.stop(signal.SIGKILL)

@@ -6,8 +6,8 @@ import signal
 
 import pytest
 from capture import Capture
-from conftest import PYTHON, TRAFFIC
 from lab import BIN, HOST, run, wait_for
+from mirror import PYTHON, TRAFFIC
 
 ALL = '{"priority": 1, "policy": "collect"}'
 UDP = '{"priority": 1, "policy": "collect", "protocol": "udp"}'
@@ -225,8 +225,8 @@ def test_after_a_kill(mirror):
 
 
 def refused(lab, *options, code=1, **popen):
-    done = run(*lab.command("host", str(BIN / "vxtapd"), "--socket", lab.socket + "2", *options),
-               check=False, **popen)
+    done = run(*lab.command("host", str(BIN / "vxtapd"), "--socket", lab.socket + "2", "--state-dir",
+                            lab.state + "2", *options), check=False, **popen)
     assert done.returncode == code
     assert len(done.stderr.splitlines()) == 1, done.stderr
     return done.stderr
@@ -254,7 +254,7 @@ def test_refuses_to_start(lab):
     without_bpf = "-bpf,-sys_admin,-perfmon"
     done = run(*lab.command("host", "setpriv", f"--bounding-set={without_bpf}",
                             f"--inh-caps={without_bpf}", str(BIN / "vxtapd"), "--socket",
-                            lab.socket), check=False)
+                            lab.socket, "--state-dir", lab.state), check=False)
     assert done.returncode == 1 and "CAP_BPF" in done.stderr
     assert len(done.stderr.splitlines()) == 1 and not left()
     lab.start_daemon()

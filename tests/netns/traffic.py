@@ -1,9 +1,40 @@
 """Real traffic between the hosts of a lab. Run as a program: one end of it, inside a namespace."""
 
+import http.client
+import json
+import os
+import signal
 import socket
 import struct
 import sys
 import time
+
+
+class Api(http.client.HTTPConnection):
+    """A connection to the daemon's API that stays open: a request costs no process, as it does
+    through the command line."""
+
+    def __init__(self, path):
+        super().__init__("localhost", timeout=60)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+    def ask(self, method, path, body=None):
+        """Status and body of the answer."""
+        self.request(method, path, None if body is None else json.dumps(body))
+        answer = self.getresponse()
+        text = answer.read()
+        return answer.status, json.loads(text) if text else None
+
+    def do(self, method, path, body=None):
+        """The body of an answer that is no refusal."""
+        status, answer = self.ask(method, path, body)
+        assert 200 <= status < 300, (method, path, status, answer)
+        return answer
 
 
 def receive(connection, size):
@@ -65,6 +96,31 @@ def udp_client(address, port, count, size, source_port="0", pause="0"):
             pass
 
 
+def udp_sink(address, *ports):
+    """Takes datagrams and reads none: nobody is told that a port is closed."""
+    sinks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in ports]
+    for sink, port in zip(sinks, ports):
+        sink.bind((address, int(port)))
+    print("listening", file=sys.stderr, flush=True)
+    signal.pause()
+
+
+def udp_stream(address, rate, *ports):
+    """Sends every number from 0 to each of the ports, so many numbers a second, until it is told to
+    stop; then says how many. It keeps to one processor, so that packets pass in their order."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
+    number, start = 0, time.monotonic()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        while not stopped:
+            for port in ports:
+                sender.sendto(struct.pack("!I", number), (address, int(port)))
+            number += 1
+            time.sleep(max(0, start + number / float(rate) - time.monotonic()))
+    print(f"sent {number}", file=sys.stderr, flush=True)
+
+
 def raw_frame(device, text):
     """Sends one Ethernet frame, given in hexadecimal."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
@@ -79,5 +135,5 @@ def raw_ip(address, protocol):
 
 
 if __name__ == "__main__":
-    {f.__name__: f for f in (tcp_server, tcp_client, udp_echo, udp_client, raw_frame,
-                             raw_ip)}[sys.argv[1]](*sys.argv[2:])
+    {f.__name__: f for f in (tcp_server, tcp_client, udp_echo, udp_client, udp_sink, udp_stream,
+                             raw_frame, raw_ip)}[sys.argv[1]](*sys.argv[2:])
