@@ -1,6 +1,7 @@
 #include "agent/explain.h"
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 
 #include "agent/frame.h"
@@ -171,13 +172,12 @@ class Explainer {
   // The sessions that have the interface as a source but were not reached.
   ordered_json not_tried(const ordered_json& sessions) const {
     auto result = ordered_json::array();
+    std::set<std::string> tried;
+    for (const auto& session : sessions) tried.insert(session.at("session"));
     for (const auto& [name, session] : agent_.configuration().sessions) {
       const auto& sources = session.sources;
       if (std::find(sources.begin(), sources.end(), question_.interface) == sources.end()) continue;
-      if (std::any_of(sessions.begin(), sessions.end(),
-                      [&](const ordered_json& tried) { return tried.at("session") == name; })) {
-        continue;
-      }
+      if (tried.contains(name)) continue;
       result.push_back({{"session", name}, {"reason", why_not_tried(session)}});
     }
     return result;

@@ -103,6 +103,11 @@ int64_t checksum(std::string_view name, std::string_view body) {
   return static_cast<int64_t>(sum);
 }
 
+[[noreturn]] void damaged(const std::string& table, const std::string& name,
+                          const std::string& why) {
+  throw Damage("'" + name + "' in " + table + ": " + why);
+}
+
 // Calls `take` with the text of each row. A row that is not what was written is damage.
 template <class Take>
 void read_table(sqlite3* database, const std::string& table, Take take) {
@@ -111,12 +116,12 @@ void read_table(sqlite3* database, const std::string& table, Take take) {
     const auto name = rows.text(0);
     const auto body = rows.text(1);
     if (checksum(name, body) != rows.number(2)) {
-      throw Damage("the checksum of '" + name + "' in " + table + " is wrong");
+      damaged(table, name, "its checksum is wrong");
     }
     try {
       take(body);
     } catch (const Error& error) {
-      throw Damage("'" + name + "' in " + table + ": " + error.field + ": " + error.what());
+      damaged(table, name, std::string(error.field).append(": ").append(error.what()));
     }
   }
 }

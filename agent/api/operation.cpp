@@ -61,7 +61,9 @@ HttpResponse change(Call& call, Plan plan, unsigned status,
 
 uint64_t request_hash(const HttpRequest& request) {
   uint64_t hash = fnv1a(request.method + " " + request.path);
-  for (const auto& [name, value] : request.query) hash = fnv1a(name + "=" + value, hash);
+  for (const auto& [name, value] : request.query) {
+    hash = fnv1a(value, fnv1a("=", fnv1a(name, hash)));
+  }
   return fnv1a(request.body, hash);
 }
 

@@ -229,10 +229,11 @@ void validate_relations(const std::vector<Session>& sessions, const Configuratio
     const auto [first, fresh] = taken.emplace(session.priority, &session);
     if (fresh) continue;
     // One of the two is among those that are changed: the error is about that one.
+    const std::array<const Session*, 2> both{&session, first->second};
     const auto changed = std::find_if(sessions.begin(), sessions.end(), [&](const Session& s) {
-      return s.name == name || s.name == first->second->name;
+      return s.name == both[0]->name || s.name == both[1]->name;
     });
-    const auto& other = changed->name == name ? first->second->name : name;
+    const auto& other = both[changed->name == both[0]->name ? 1 : 0]->name;
     const auto& place = places.at(static_cast<size_t>(changed - sessions.begin()));
     throw Error(Error::Kind::conflict, "PriorityTaken",
                 "must be unique among sessions: session '" + other + "' has it",
