@@ -11,6 +11,10 @@
 namespace vxtap {
 namespace {
 
+bool same_bytes(const mirror_destination& a, const mirror_destination& b) {
+  return std::memcmp(&a, &b, sizeof(a)) == 0;
+}
+
 template <class Element>
 bool same_bytes(const std::vector<Element>& a, const std::vector<Element>& b) {
   return a.size() == b.size() &&
@@ -18,10 +22,13 @@ bool same_bytes(const std::vector<Element>& a, const std::vector<Element>& b) {
 }
 
 bool same(const CompiledConfiguration& a, const CompiledConfiguration& b) {
-  const auto same_destinations = std::equal(
-      a.destinations.begin(), a.destinations.end(), b.destinations.begin(), b.destinations.end(),
-      [](const auto& x, const auto& y) { return x.first == y.first; });
-  return same_destinations && same_bytes(a.slots, b.slots) && a.rule_tables == b.rule_tables;
+  const auto same_destinations =
+      std::equal(a.destinations.begin(), a.destinations.end(), b.destinations.begin(),
+                 b.destinations.end(), [](const auto& x, const auto& y) {
+                   return x.first == y.first && same_bytes(x.second, y.second);
+                 });
+  return same_destinations && a.collectors == b.collectors && same_bytes(a.slots, b.slots) &&
+         a.rule_tables == b.rule_tables;
 }
 
 bool has_rule(const Filter& filter, uint32_t rule_id) {
@@ -37,6 +44,7 @@ bool has_rule(const Filter& filter, uint32_t rule_id) {
 Agent::Agent(const Settings& settings, const std::filesystem::path& state_directory)
     : settings_(settings),
       store_(state_directory),
+      underlay_(network_),
       tunnel_(network_, settings.tunnel_port),
       datapath_(settings.tunnel_port),
       configuration_(store_.take_configuration()) {
@@ -103,11 +111,24 @@ void Agent::forget_counters(const Configuration& before) {
 }
 
 void Agent::on_network_change() {
-  path_mtu_.clear();
+  underlay_.forget();
   try {
     reconcile();
   } catch (const Error& error) {
     spdlog::error("following a change of the network: {}", error.what());
+  }
+}
+
+void Agent::on_refusal(const Address& collector, bool too_big) {
+  underlay_.on_refusal(collector);
+  if (too_big) on_network_change();
+}
+
+void Agent::on_tick() {
+  try {
+    underlay_.look_for_neighbours();
+  } catch (const Error& error) {
+    spdlog::error("looking for collectors: {}", error.what());
   }
 }
 
@@ -117,8 +138,9 @@ void Agent::reconcile() {
     spdlog::warn("the tunnel's devices were gone and have been made anew");
     datapath_.use_devices(tunnel_.devices());
   }
-  refresh_sources(links, network_.addresses());
-  auto compiled = compile(configuration_, surroundings(links), ids_, rule_tables_);
+  const auto addresses = network_.addresses();
+  refresh_sources(links, addresses);
+  auto compiled = compile(configuration_, surroundings(links, addresses), ids_, rule_tables_);
   if (!same(compiled, published_)) {
     datapath_.publish(compiled);
     published_ = compiled;
@@ -141,19 +163,23 @@ void Agent::refresh_sources(const std::vector<Link>& links, const AddressesByInt
   sources_ = std::move(states);
 }
 
-Surroundings Agent::surroundings(const std::vector<Link>& links) {
+Surroundings Agent::surroundings(const std::vector<Link>& links,
+                                 const AddressesByInterface& addresses) {
   Surroundings result;
   for (const auto& link : links) {
     if (source_status(link.name).state == SourceState::active) {
-      result.interfaces.emplace(link.name, link.ifindex);
+      result.interfaces[link.name] = {link.ifindex, has_ethernet_header(link)};
     }
   }
-  for (const auto& [name, session] : configuration_.sessions) {
-    if (!session.enabled) continue;
-    const auto [mtu, fresh] = path_mtu_.try_emplace(session.destination);
-    if (fresh) mtu->second = network_.path_mtu(session.destination);
-    if (mtu->second) result.path_mtu.emplace(session.destination, *mtu->second);
+  for (const auto& [interface, owned] : addresses) {
+    result.host_addresses.insert(owned.begin(), owned.end());
   }
+  std::set<Address> destinations;
+  for (const auto& [name, session] : configuration_.sessions) {
+    if (session.enabled) destinations.insert(session.destination);
+  }
+  underlay_.use(destinations, links);
+  result.paths = underlay_.paths();
   return result;
 }
 
@@ -197,8 +223,15 @@ SourceStatus Agent::source_status(const std::string& interface) const {
   return found == sources_.end() ? SourceStatus{} : found->second;
 }
 
-std::vector<std::string> Agent::problems() const {
+std::vector<std::string> Agent::problems() {
   auto problems = store_.problems();
+  const auto unreachable = underlay_.problems();
+  for (const auto& [name, session] : configuration_.sessions) {
+    const auto problem = unreachable.find(session.destination);
+    if (session.enabled && problem != unreachable.end()) {
+      problems.push_back("session '" + name + "': " + problem->second);
+    }
+  }
   for (const auto& [interface, status] : sources_) {
     if (status.state != SourceState::active) {
       problems.push_back("source '" + interface + "' is " + to_string(status.state) + ": " +

@@ -21,6 +21,7 @@
 #include "agent/settings.h"
 #include "agent/sources.h"
 #include "agent/store.h"
+#include "agent/underlay.h"
 
 namespace vxtap {
 
@@ -42,11 +43,16 @@ class Agent {
 
   // Brings the kernel in step with interfaces, addresses and routes as they are now.
   void on_network_change();
+  // A collector has answered copies with an ICMP error, which may say that the path is narrower.
+  void on_refusal(const Address& collector, bool too_big);
+  // What needs no event: to be called every second.
+  void on_tick();
 
   const Configuration& configuration() const { return configuration_; }
   SourceStatus source_status(const std::string& interface) const;
   const std::map<std::string, SourceStatus>& sources() const { return sources_; }
-  std::vector<std::string> problems() const;
+  // What is wrong, in sentences that say with which source or session.
+  std::vector<std::string> problems();
   std::vector<Link> links() { return network_.links(); }
 
   // What was counted since the session came to be; see SPEC §3.
@@ -78,7 +84,7 @@ class Agent {
   void forget_counters(const Configuration& before);
   void reconcile();
   void refresh_sources(const std::vector<Link>& links, const AddressesByInterface& addresses);
-  Surroundings surroundings(const std::vector<Link>& links);
+  Surroundings surroundings(const std::vector<Link>& links, const AddressesByInterface& addresses);
   void update_hooks(const std::vector<Link>& links, const CompiledConfiguration& compiled);
   std::vector<std::string> source_warnings(const Plan& plan) const;
 
@@ -87,6 +93,7 @@ class Agent {
   NamespaceLock lock_;
   Store store_;
   Network network_;
+  Underlay underlay_;
   TunnelOwner tunnel_;
   Datapath datapath_;  // after the tunnel: its programs go before the devices do
   mutable Ids ids_;
@@ -95,7 +102,6 @@ class Agent {
   CompiledConfiguration published_;
   std::map<std::string, SourceStatus> sources_;
   std::map<std::string, std::set<std::string>> counted_;
-  std::map<Address, std::optional<uint32_t>> path_mtu_;  // asked since the network last changed
 };
 
 }  // namespace vxtap

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <csignal>
 #include <iostream>
+#include <list>
 #include <optional>
 
 #include "agent/agent.h"
@@ -19,6 +20,7 @@
 #include "agent/api/operation.h"
 #include "agent/api/router.h"
 #include "agent/error.h"
+#include "agent/kernel/icmp_errors.h"
 #include "agent/kernel/network.h"
 #include "agent/model/document.h"
 #include "agent/settings.h"
@@ -74,6 +76,56 @@ class NetworkWatch {
   asio::steady_timer timer_;
 };
 
+// Tells the agent what collectors, and routers on the way to them, answer.
+class CollectorWatch {
+ public:
+  CollectorWatch(asio::io_context& loop, Agent& agent)
+      : agent_(agent), errors_(agent.settings().tunnel_port) {
+    for (const int fd : errors_.sockets()) {
+      if (fd >= 0) wait(descriptors_.emplace_back(loop, fd));
+    }
+  }
+  ~CollectorWatch() {
+    for (auto& descriptor : descriptors_) descriptor.release();  // they belong to errors_
+  }
+  CollectorWatch(const CollectorWatch&) = delete;
+  CollectorWatch& operator=(const CollectorWatch&) = delete;
+
+ private:
+  void wait(asio::posix::stream_descriptor& descriptor) {
+    descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
+                          [this, &descriptor](const boost::system::error_code& error) {
+                            if (error) return;
+                            errors_.drain([this](const Address& collector, bool too_big) {
+                              agent_.on_refusal(collector, too_big);
+                            });
+                            wait(descriptor);
+                          });
+  }
+
+  Agent& agent_;
+  IcmpErrors errors_;
+  std::list<asio::posix::stream_descriptor> descriptors_;
+};
+
+class Ticker {
+ public:
+  Ticker(asio::io_context& loop, Agent& agent) : agent_(agent), timer_(loop) { wait(); }
+
+ private:
+  void wait() {
+    timer_.expires_after(std::chrono::seconds(1));
+    timer_.async_wait([this](const boost::system::error_code& stopped) {
+      if (stopped) return;
+      agent_.on_tick();
+      wait();
+    });
+  }
+
+  Agent& agent_;
+  asio::steady_timer timer_;
+};
+
 std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
   Options options;
   CLI::App app{"vxtapd mirrors the traffic of this host's interfaces to collectors, in VXLAN."};
@@ -121,8 +173,10 @@ void serve(const Options& options) {
     spdlog::info("stopping on signal {}", signal);
     loop.stop();
   });
-  const NetworkWatch watch(loop, agent);
-  // What changed between the agent's first look and the watch has not been seen by either.
+  const NetworkWatch network(loop, agent);
+  const CollectorWatch collectors(loop, agent);
+  const Ticker ticker(loop, agent);
+  // What changed between the agent's first look and the watches has not been seen by either.
   agent.on_network_change();
   const HttpServer server(
       loop, options.socket,

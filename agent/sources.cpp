@@ -3,6 +3,7 @@
 #include <net/if_arp.h>
 
 #include <algorithm>
+#include <array>
 
 #include "agent/error.h"
 #include "agent/kernel/tunnel.h"
@@ -45,8 +46,13 @@ std::set<Clash> clashes(const std::set<std::string>& sources,
   return result;
 }
 
-bool has_ethernet_header(const Link& link) {
-  return link.arp_type == ARPHRD_ETHER || link.arp_type == ARPHRD_LOOPBACK;
+// Packets of these begin with their IP header: tun and WireGuard, tunnels of IP in IP, PPP, modems.
+constexpr std::array kNoHeader{ARPHRD_NONE, ARPHRD_TUNNEL, ARPHRD_TUNNEL6,
+                               ARPHRD_SIT,  ARPHRD_PPP,    ARPHRD_RAWIP};
+
+bool is_supported(const Link& link) {
+  return has_ethernet_header(link) ||
+         std::find(kNoHeader.begin(), kNoHeader.end(), link.arp_type) != kNoHeader.end();
 }
 
 std::string owns(const Address& address, const std::string& session) {
@@ -54,6 +60,10 @@ std::string owns(const Address& address, const std::string& session) {
 }
 
 }  // namespace
+
+bool has_ethernet_header(const Link& link) {
+  return link.arp_type == ARPHRD_ETHER || link.arp_type == ARPHRD_LOOPBACK;
+}
 
 const char* to_string(SourceState state) {
   switch (state) {
@@ -81,9 +91,11 @@ std::map<std::string, SourceStatus> source_states(const Configuration& configura
     const auto link = by_name.find(interface);
     if (link == by_name.end()) {
       states[interface] = {SourceState::pending, "there is no such interface yet"};
-    } else if (!has_ethernet_header(*link->second)) {
+    } else if (!is_supported(*link->second)) {
       states[interface] = {SourceState::error,
-                           "interfaces without Ethernet headers cannot be sources yet"};
+                           "its packets have neither an Ethernet header nor begin with their IP "
+                           "header (ARP hardware type " +
+                               std::to_string(link->second->arp_type) + ")"};
     } else {
       states[interface] = {SourceState::active, ""};
     }

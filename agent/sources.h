@@ -21,6 +21,9 @@ struct SourceStatus {
   std::string message;  // why it is not active, for people
 };
 
+// Whether the link's packets begin with an Ethernet header, and not with their IP header.
+bool has_ethernet_header(const Link& link);
+
 using AddressesByInterface = std::map<std::string, std::vector<Address>>;
 
 // All sources of all sessions, enabled or not.

@@ -11,7 +11,11 @@ struct search {
 	__u32 rule_id;
 	__u8 policy;
 	bool found;
+	/* Rules before it that match if ports are right that were not seen, by their policy. */
+	bool maybe_ignore, maybe_collect;
 };
+
+enum match { MATCH_NO, MATCH_MAYBE, MATCH_YES };
 
 static __always_inline bool in_network(const __be32 *address, const __be32 *network,
 				       const __be32 *mask)
@@ -22,17 +26,9 @@ static __always_inline bool in_network(const __be32 *address, const __be32 *netw
 	return true;
 }
 
-static __always_inline bool matches(const struct mirror_rule *rule, const struct packet *packet)
+static __always_inline bool addresses_match(const struct mirror_rule *rule,
+					    const struct packet *packet)
 {
-	if (rule->match_protocol && rule->protocol != packet->protocol)
-		return false;
-	if (rule->match_ports) {
-		if (!packet->ports_seen || packet->source_port < rule->source_port_first ||
-		    packet->source_port > rule->source_port_last ||
-		    packet->destination_port < rule->destination_port_first ||
-		    packet->destination_port > rule->destination_port_last)
-			return false;
-	}
 	if (rule->family == MIRROR_FAMILY_ANY)
 		return true;
 	return rule->family == packet->family &&
@@ -40,12 +36,50 @@ static __always_inline bool matches(const struct mirror_rule *rule, const struct
 	       in_network(packet->destination, rule->destination, rule->destination_mask);
 }
 
+static __always_inline enum match ports_match(const struct mirror_rule *rule,
+					      const struct packet *packet)
+{
+	if (!rule->match_ports)
+		return MATCH_YES;
+	if (packet->ports_unknown)
+		return MATCH_MAYBE;
+	return packet->ports_seen && packet->source_port >= rule->source_port_first &&
+			       packet->source_port <= rule->source_port_last &&
+			       packet->destination_port >= rule->destination_port_first &&
+			       packet->destination_port <= rule->destination_port_last ?
+		       MATCH_YES :
+		       MATCH_NO;
+}
+
+static __always_inline enum match matches(const struct mirror_rule *rule,
+					  const struct packet *packet)
+{
+	bool doubtful = rule->match_protocol && packet->protocol_unknown;
+	enum match ports;
+
+	if (rule->match_protocol && !doubtful && rule->protocol != packet->protocol)
+		return MATCH_NO;
+	if (!addresses_match(rule, packet))
+		return MATCH_NO;
+	ports = ports_match(rule, packet);
+	return doubtful && ports == MATCH_YES ? MATCH_MAYBE : ports;
+}
+
 static long try_rule(__u32 index, void *context)
 {
 	struct search *search = context;
 	const struct mirror_rule *rule = bpf_map_lookup_elem(search->table, &index);
 
-	if (!rule || !matches(rule, search->packet))
+	enum match match;
+
+	if (!rule)
+		return 0;
+	match = matches(rule, search->packet);
+	if (match == MATCH_MAYBE && rule->policy == MIRROR_COLLECT)
+		search->maybe_collect = true;
+	if (match == MATCH_MAYBE && rule->policy == MIRROR_IGNORE)
+		search->maybe_ignore = true;
+	if (match != MATCH_YES)
 		return 0;
 	search->rule_id = rule->rule_id;
 	search->policy = rule->policy;
@@ -64,6 +98,15 @@ static __always_inline void find_rule(struct search *search,
 	search->table = bpf_map_lookup_elem(&rule_tables, &number);
 	if (search->table)
 		bpf_loop(attachment->rule_count[side], try_rule, search, 0);
+}
+
+/* Whether the ports that were not seen would decide: all rules that may match must say the same as the one
+ * that does. */
+static __always_inline bool is_doubtful(const struct search *search)
+{
+	if (!search->found)
+		return search->maybe_collect || search->maybe_ignore;
+	return search->policy == MIRROR_COLLECT ? search->maybe_ignore : search->maybe_collect;
 }
 
 static __always_inline void count_rule(__u32 session_id, __u32 rule_id, const struct wire *wire)
@@ -85,11 +128,11 @@ static __always_inline void count_rule(__u32 session_id, __u32 rule_id, const st
 
 static __always_inline bool is_collector(__u8 family, const void *address, __u32 length)
 {
-	struct mirror_destination destination = {};
+	struct mirror_address collector = {};
 
-	__builtin_memcpy(destination.address, address, length);
-	destination.family = family;
-	return bpf_map_lookup_elem(&collectors, &destination);
+	__builtin_memcpy(collector.bytes, address, length);
+	collector.family = family;
+	return bpf_map_lookup_elem(&collectors, &collector);
 }
 
 /* Whether UDP ports at this offset are those of the tunnel. */
@@ -130,16 +173,16 @@ static __always_inline bool quotes_own(struct __sk_buff *skb, const struct packe
 	return false;
 }
 
-/* The mirror's own packets, VXLAN packets to any session's destination, and ICMP errors about either.
- * The later fragments of a copy show no port: any UDP fragment to a collector counts as one, or a
- * copy that was sent in fragments would be mirrored again without end. */
+/* The mirror's own packets, VXLAN packets to any session's destination or to this host, whom another
+ * host's mirror may have for a collector, and ICMP errors about either. A UDP fragment to a collector
+ * whose port is not known counts as one: a copy sent in fragments would be mirrored again without end. */
 static __always_inline bool is_own(struct __sk_buff *skb, const struct packet *packet)
 {
 	if (packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6)
 		return quotes_own(skb, packet);
 	if (packet->protocol != IPPROTO_UDP)
 		return false;
-	if (!packet->later_fragment &&
+	if (!packet->ports_unknown &&
 	    (!packet->ports_seen || packet->destination_port != tunnel_port))
 		return false;
 	return is_collector(packet->family, packet->destination, sizeof(packet->destination));

@@ -1,4 +1,8 @@
-/* From a decision to a copy on its way to the tunnel, and its accounts. */
+/* From a decision to a copy on its way to the tunnel, and its accounts.
+ *
+ * A copy reaches the underlay within the one call that clones the packet, on one CPU: no queue lies
+ * between. So the programs on its way find in a per-CPU entry what the first one knows, and leave there
+ * what became of the copy; copies of one flow keep their order; and what is lost is known at once. */
 #ifndef VXTAP_COPY_H
 #define VXTAP_COPY_H
 
@@ -8,26 +12,32 @@
 #include "bpf/maps.h"
 #include "bpf/wire.h"
 
-/* What travels with a copy in skb->cb: the marker that it is ours and how much of it may stay. The
- * clone, the redirect and software segmentation keep these five words. */
-enum copy_words {
-	COPY_MARK,        /* COPY_MAGIC << 16 | bytes that stay, from the Ethernet header on; 0: all */
-	COPY_VNI,         /* direction << 24 | VNI */
-	COPY_HASH,        /* of the inner flow: the outer source port comes from it */
-	COPY_DESTINATION, /* keys destinations */
-	COPY_COUNTER,     /* keys mirror_counters, with the direction */
-	COPY_WORDS
+struct copy {
+	__u32 active;         /* there is one: whatever else happens on this CPU is caused by it */
+	__u32 limit;          /* bytes of a wire packet that stay, from the Ethernet header on; 0: all */
+	__u32 vni;
+	__u32 hash;           /* of the inner flow: the outer source port comes from it */
+	__u32 destination_id; /* keys destinations */
+	__u32 packets, bytes; /* of the original, on the wire */
+	/* What has entered the tunnel: wire packets, their bytes, and how many of them were cut. */
+	__u32 sent_packets, sent_bytes, cut_packets;
+	__u32 drop;           /* enum mirror_drop: why something has not; MIRROR_DROPS: not said */
 };
-#define COPY_MAGIC 0x7674u
 
-static __always_inline bool is_copy(const struct __sk_buff *skb)
-{
-	return skb->cb[COPY_MARK] >> 16 == COPY_MAGIC;
-}
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct copy);
+} copies SEC(".maps");
 
-static __always_inline __u32 copy_limit(const struct __sk_buff *skb)
+/* The copy under way on this CPU, or NULL. */
+static __always_inline struct copy *copy_under_way(void)
 {
-	return skb->cb[COPY_MARK] & 0xffff;
+	__u32 zero = 0;
+	struct copy *copy = bpf_map_lookup_elem(&copies, &zero);
+
+	return copy && copy->active ? copy : NULL;
 }
 
 /* How many bytes of each wire packet stay, or 0 if none needs a cut. */
@@ -45,6 +55,23 @@ static __always_inline __u32 cut_at(const struct mirror_attachment *attachment,
 	return limit < wire->longest ? limit : 0;
 }
 
+/* Whether the packet must become wire packets with finished checksums before it is cut: a super-packet
+ * that is cut as a whole would lose all of its segments but the first ones, and a checksum that is left
+ * to the hardware would be made of what is left. The kernel tells programs of the other two states of a
+ * checksum only. */
+static __always_inline bool needs_segmenter(struct __sk_buff *skb)
+{
+	if (skb->gso_size)
+		return true;
+	return bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) < 0 && /* not CHECKSUM_UNNECESSARY */
+	       bpf_csum_update(skb, 0) < 0;                     /* not CHECKSUM_COMPLETE */
+}
+
+static __always_inline __u32 copy_device(struct __sk_buff *skb, __u32 limit)
+{
+	return limit && needs_segmenter(skb) ? segmenter_ifindex : tunnel_ifindex;
+}
+
 static __always_inline enum mirror_drop drop_reason(long error)
 {
 	switch (error) {
@@ -53,49 +80,25 @@ static __always_inline enum mirror_drop drop_reason(long error)
 		return MIRROR_DROP_NO_DEVICE;
 	case -ENOMEM:
 		return MIRROR_DROP_NO_MEMORY;
-	case 1: /* NET_XMIT_DROP */
-		return MIRROR_DROP_TUNNEL;
 	default:
 		return MIRROR_DROP_ERROR;
 	}
 }
 
-static __always_inline void count_drop(struct mirror_counters *counters, long error, __u32 packets)
+/* Matched is mirrored and dropped, whatever happened. */
+static __always_inline void account(struct mirror_counters *counters, const struct copy *copy,
+				    long error)
 {
-	counters->dropped_packets[drop_reason(error)] += packets;
+	__u32 reason = copy->drop < MIRROR_DROPS ? copy->drop : drop_reason(error);
+
+	counters->matched_packets += copy->packets;
+	counters->matched_bytes += copy->bytes;
+	counters->mirrored_packets += copy->sent_packets;
+	counters->mirrored_bytes += copy->sent_bytes;
+	counters->truncated_packets += copy->cut_packets;
+	if (copy->sent_packets < copy->packets && reason < MIRROR_DROPS)
+		counters->dropped_packets[reason] += copy->packets - copy->sent_packets;
 }
-
-#define NET_XMIT_CN 2 /* queued, with a hint that the queue is long */
-
-/* Sends a copy of the skb, whose cb says what is to become of it, to the tunnel device. */
-static __always_inline void send_to_tunnel(struct __sk_buff *skb, struct mirror_counters *counters,
-					   __u32 packets, __u32 bytes, bool cut)
-{
-	long error = bpf_clone_redirect(skb, tunnel_ifindex, 0);
-
-	if (error && error != NET_XMIT_CN) {
-		count_drop(counters, error, packets);
-		return;
-	}
-	counters->mirrored_packets += packets;
-	counters->mirrored_bytes += bytes;
-	if (cut)
-		counters->truncated_packets += packets;
-}
-
-/* A super-packet is never cut as a whole: that would lose all of its segments but the first ones. */
-static __always_inline void send_to_segmenter(struct __sk_buff *skb,
-					      struct mirror_counters *counters, __u32 packets)
-{
-	long error = bpf_clone_redirect(skb, segmenter_ifindex, 0);
-
-	if (error && error != NET_XMIT_CN)
-		count_drop(counters, error, packets);
-}
-
-/* Keeps the compiler from holding the address of skb->cb over a call: the verifier wants every access
- * to the context relative to its start. */
-#define FORGET_ADDRESSES(skb) asm volatile("" : "+r"(skb))
 
 static __always_inline void send_copy(struct __sk_buff *skb,
 				      const struct mirror_attachment *attachment,
@@ -104,30 +107,27 @@ static __always_inline void send_copy(struct __sk_buff *skb,
 {
 	struct mirror_counter_key key = {attachment->counter_id, direction};
 	struct mirror_counters *counters = bpf_map_lookup_elem(&mirror_counters, &key);
+	__u32 zero = 0;
+	struct copy *copy = bpf_map_lookup_elem(&copies, &zero);
 	__u32 limit = cut_at(attachment, wire);
-	__u32 saved[COPY_WORDS];
+	long error;
 
-	if (!counters)
+	if (!counters || !copy)
 		return;
-	counters->matched_packets += wire->packets;
-	counters->matched_bytes += wire->bytes;
-
-	/* Others may have left something in the original's cb that someone later reads. */
-	for (int i = 0; i < COPY_WORDS; i++)
-		saved[i] = skb->cb[i];
-	FORGET_ADDRESSES(skb);
-	skb->cb[COPY_MARK] = COPY_MAGIC << 16 | limit;
-	skb->cb[COPY_VNI] = (__u32)direction << 24 | attachment->vni;
-	skb->cb[COPY_HASH] = hash;
-	skb->cb[COPY_DESTINATION] = attachment->destination_id;
-	skb->cb[COPY_COUNTER] = attachment->counter_id;
-	if (limit && skb->gso_size)
-		send_to_segmenter(skb, counters, wire->packets);
-	else
-		send_to_tunnel(skb, counters, wire->packets, limit ? limit : wire->bytes, limit);
-	FORGET_ADDRESSES(skb);
-	for (int i = 0; i < COPY_WORDS; i++)
-		skb->cb[i] = saved[i];
+	*copy = (struct copy){
+		.active = 1,
+		.limit = limit,
+		.vni = attachment->vni,
+		.hash = hash,
+		.destination_id = attachment->destination_id,
+		.packets = wire->packets,
+		.bytes = wire->bytes,
+		.drop = MIRROR_DROPS,
+	};
+	error = bpf_clone_redirect(
+		skb, attachment->no_ethernet ? framer_ifindex : copy_device(skb, limit), 0);
+	copy->active = 0;
+	account(counters, copy, error);
 }
 
 #endif

@@ -49,6 +49,7 @@ static __always_inline void explain_session(__u32 position, __u32 session_id,
 	explained->rule_id = search->rule_id;
 	explained->found = search->found;
 	explained->policy = search->policy;
+	explained->doubtful = is_doubtful(search);
 }
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "bpf/mirror_abi.h"
 
+/* Bounds of the maps that grow with the configuration. */
 #define MAX_SLOTS 65536
 #define MAX_RULE_TABLES 16384
 #define MAX_COUNTERS 131072
@@ -18,6 +19,7 @@ const volatile __u16 tunnel_port = 4789;
 /* Not constant: a device that was deleted by hand comes back under another ifindex. */
 volatile __u32 tunnel_ifindex = 0;
 volatile __u32 segmenter_ifindex = 0;
+volatile __u32 framer_ifindex = 0;
 
 /* The running configuration: writing entry 0 switches to another one between two packets. The inner
  * map is filled before it is published and never changed afterwards. */
@@ -60,13 +62,14 @@ struct {
 	__type(value, struct mirror_destination);
 } destinations SEC(".maps");
 
-/* The same by address, to know the mirror's own packets by. */
+/* Addresses that copies go to: of all destinations, and of this host, which may be one of another
+ * host's mirror. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, MAX_SLOTS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct mirror_destination);
-	__type(value, __u32);
+	__type(key, struct mirror_address);
+	__type(value, __u8);
 } collectors SEC(".maps");
 
 /* Filled by the agent before a configuration that needs the entry is published. */

@@ -1,9 +1,12 @@
 /* vxtap's kernel side. The way of a packet:
  *
- *   source interface, mirror_ingress or mirror_egress:  parse.h, wire.h, classify.h, copy.h
- *     -> tunnel device, tunnel_egress:                  cut, VNI, destination
- *     -> super-packets that must be cut go through a veth pair first, whose transmit side makes wire
- *        packets of them: segment_ingress on its other end
+ *   source interface, mirror_ingress or mirror_egress:
+ *                        parse.h, fragment.h, wire.h, classify.h, copy.h
+ *     -> framer:         only from a source without Ethernet headers: frame_egress adds one
+ *     -> segmenter:      only super-packets and unfinished checksums that must be cut: a bridge whose
+ *                        transmit side makes wire packets of them, and whose one port, a macvlan
+ *                        device, leads to the tunnel device
+ *     -> tunnel device:  tunnel_egress: tunnel.h; then the kernel's VXLAN transmit
  *
  * Whatever the copy meets, the original goes on unchanged: the two programs on a source always
  * return TC_ACT_UNSPEC (the same value as TCX_NEXT). */
@@ -14,6 +17,7 @@
 #include "bpf/classify.h"
 #include "bpf/copy.h"
 #include "bpf/explain.h"
+#include "bpf/fragment.h"
 #include "bpf/maps.h"
 #include "bpf/parse.h"
 #include "bpf/tunnel.h"
@@ -28,6 +32,7 @@ struct mirroring {
 	const struct wire *wire;
 	enum mirror_direction direction;
 	bool question; /* nothing is counted or copied */
+	bool doubtful; /* what was not seen of the packet would decide */
 };
 
 /* One session; 1 ends the search. */
@@ -44,6 +49,10 @@ static long try_session(__u32 position, void *context)
 	find_rule(&search, attachment, mirroring->direction);
 	if (mirroring->question)
 		explain_session(position, attachment->session_id, &search);
+	if (is_doubtful(&search)) {
+		mirroring->doubtful = true;
+		return 1;
+	}
 	if (!search.found)
 		return attachment->last != 0;
 	if (!mirroring->question)
@@ -64,6 +73,7 @@ static __always_inline void mirror(struct __sk_buff *skb, enum mirror_direction 
 				      .direction = direction, .question = is_question(skb)};
 	const struct mirror_attachment *attachment;
 	struct mirror_source_counters *counters;
+	bool no_ethernet;
 
 	mirroring.configuration = bpf_map_lookup_elem(&configurations, &current);
 	if (!mirroring.configuration)
@@ -76,20 +86,24 @@ static __always_inline void mirror(struct __sk_buff *skb, enum mirror_direction 
 			   bpf_map_lookup_elem(&source_counters, &attachment->source_id);
 	if (!counters)
 		return;
-	if (parse(skb, &packet)) {
+	no_ethernet = attachment->no_ethernet && !mirroring.question;
+	if (parse(skb, &packet, no_ethernet)) {
 		counters->seen_packets++;
 		counters->skipped_packets++;
 		return;
 	}
+	follow_fragments(&packet, mirroring.question);
 	if (mirroring.question)
 		explain_packet(&packet);
-	measure(skb, &packet, &wire);
+	measure(skb, &packet, no_ethernet, &wire);
 	counters->seen_packets += wire.packets;
-	if (is_own(skb, &packet)) {
+	if (copy_under_way() || is_own(skb, &packet)) {
 		counters->own_packets += wire.packets;
 		return;
 	}
 	bpf_loop(MAX_SLOTS, try_session, &mirroring, 0);
+	if (mirroring.doubtful)
+		counters->undecided_packets += wire.packets;
 }
 
 SEC("tc")
@@ -106,21 +120,25 @@ int mirror_egress(struct __sk_buff *skb)
 	return TC_ACT_UNSPEC;
 }
 
-/* On the far end of the segmenter: wire packets, one by one. They end here, only copies go on. */
+/* On the framer, which has no Ethernet header and never sends anything itself. */
 SEC("tc")
-int segment_ingress(struct __sk_buff *skb)
+int frame_egress(struct __sk_buff *skb)
 {
-	if (is_copy(skb))
-		send_segment(skb);
-	return TC_ACT_SHOT;
+	struct copy *copy = copy_under_way();
+
+	if (!copy || add_ethernet(skb))
+		return TC_ACT_SHOT;
+	return bpf_redirect(copy_device(skb, copy->limit), 0);
 }
 
-/* On the tunnel device: the last step before the kernel's VXLAN transmit. */
+/* On the tunnel device: the last step before the kernel's VXLAN transmit. Only copies leave here, whatever
+ * else the host would send through the device. */
 SEC("tc")
 int tunnel_egress(struct __sk_buff *skb)
 {
-	/* Only copies leave here, whatever else the host would send through the device. */
-	return is_copy(skb) && !enter_tunnel(skb) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+	struct copy *copy = copy_under_way();
+
+	return copy && enter_tunnel(skb, copy) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }
 
 /* The device listens on the tunnel's port because the kernel knows no other way to have one; nothing

@@ -20,11 +20,13 @@ enum mirror_policy { MIRROR_IGNORE = 0, MIRROR_COLLECT = 1 };
 
 /* Why a matched packet has no copy. */
 enum mirror_drop {
-	MIRROR_DROP_NO_DEVICE = 0, /* the tunnel device or the segmenter is gone or down */
-	MIRROR_DROP_NO_MEMORY = 1, /* the kernel could not allocate the clone */
-	MIRROR_DROP_TUNNEL = 2,    /* the tunnel refused the copy: no destination, or it could not be cut */
-	MIRROR_DROP_ERROR = 3,     /* any other error of the clone */
-	MIRROR_DROPS = 4
+	MIRROR_DROP_NO_DEVICE = 0,    /* a device of the mirror is gone or down */
+	MIRROR_DROP_NO_MEMORY = 1,    /* the kernel could not allocate the clone */
+	MIRROR_DROP_NO_ROUTE = 2,     /* to the collector */
+	MIRROR_DROP_NO_NEIGHBOUR = 3, /* the next hop's link-layer address is not known */
+	MIRROR_DROP_LINK_DOWN = 4,    /* the underlay has no carrier */
+	MIRROR_DROP_ERROR = 5,        /* any other error of the clone, the cut or the tunnel */
+	MIRROR_DROPS = 6
 };
 
 /* Key of the configuration: the sessions of one source interface, by ascending priority. */
@@ -47,7 +49,8 @@ struct mirror_attachment {
 	__u32 rule_count[MIRROR_DIRECTIONS];
 	__u8 fall_through; /* after a match here, later sessions are tried all the same */
 	__u8 last;         /* no slot follows */
-	__u8 pad[2];
+	__u8 no_ethernet;  /* the source's packets begin with their IP header */
+	__u8 pad;
 };
 MIRROR_ASSERT_SIZE(mirror_attachment, 48);
 
@@ -72,13 +75,22 @@ struct mirror_rule {
 };
 MIRROR_ASSERT_SIZE(mirror_rule, 84);
 
-/* Where copies go. An id never changes its meaning, so that a copy under way cannot be misled. */
-struct mirror_destination {
-	__u8 address[16]; /* network order; IPv4 in the first four bytes, the others zero */
-	__u8 family;      /* MIRROR_FAMILY_IPV4 or MIRROR_FAMILY_IPV6 */
+struct mirror_address {
+	__u8 bytes[16]; /* network order; IPv4 in the first four bytes, the others zero */
+	__u8 family;    /* MIRROR_FAMILY_IPV4 or MIRROR_FAMILY_IPV6 */
 	__u8 pad[3];
 };
-MIRROR_ASSERT_SIZE(mirror_destination, 20);
+MIRROR_ASSERT_SIZE(mirror_address, 20);
+
+/* Where copies go. An id never changes its address, so that a copy under way cannot be misled. */
+struct mirror_destination {
+	struct mirror_address address;
+	__u8 local;          /* an address of this host: no way to look for */
+	__u8 no_neighbours;  /* the underlay has no link-layer addresses to be resolved */
+	__u8 link_down;      /* the underlay has no carrier */
+	__u8 pad;
+};
+MIRROR_ASSERT_SIZE(mirror_destination, 24);
 
 struct mirror_counter_key {
 	__u32 counter_id;
@@ -93,7 +105,7 @@ struct mirror_counters {
 	__u64 truncated_packets;
 	__u64 dropped_packets[MIRROR_DROPS];
 };
-MIRROR_ASSERT_SIZE(mirror_counters, 72);
+MIRROR_ASSERT_SIZE(mirror_counters, 88);
 
 struct mirror_rule_counter_key {
 	__u32 session_id;
@@ -108,8 +120,9 @@ MIRROR_ASSERT_SIZE(mirror_rule_counters, 16);
 
 struct mirror_source_counters {
 	__u64 seen_packets, skipped_packets, own_packets;
+	__u64 undecided_packets; /* later fragments whose first was not seen, where ports matter */
 };
-MIRROR_ASSERT_SIZE(mirror_source_counters, 24);
+MIRROR_ASSERT_SIZE(mirror_source_counters, 32);
 
 /* What the programs found out about a packet that they were only asked about: see explain.h. */
 struct mirror_explanation {
@@ -120,14 +133,15 @@ struct mirror_explanation {
 	__u16 source_port, destination_port;
 	__u8 family, protocol, ports_seen, later_fragment;
 };
-MIRROR_ASSERT_SIZE(mirror_explanation, 72);
+MIRROR_ASSERT_SIZE(mirror_explanation, 80);
 
 struct mirror_explained_session {
 	__u32 session_id;
 	__u32 rule_id; /* only if found */
 	__u8 found;    /* a rule matched */
 	__u8 policy;   /* its enum mirror_policy */
-	__u8 pad[2];
+	__u8 doubtful; /* it depends on ports that were not seen; then not found */
+	__u8 pad;
 };
 MIRROR_ASSERT_SIZE(mirror_explained_session, 12);
 #define MIRROR_EXPLAIN_KEY_WORDS 5

@@ -39,9 +39,20 @@ struct packet {
 	__u16 source_port, destination_port;
 	__u8 family, protocol;
 	bool ports_seen;
+	bool ports_unknown;    /* there may be ports, in a fragment that was not seen */
+	bool protocol_unknown; /* the same: the first fragment has more extension headers */
 	bool fragment;       /* any fragment, the first one too */
 	bool later_fragment; /* not the first */
+	__u8 fragment_protocol; /* what follows the fragment header, the same for all of a datagram */
+	__be32 fragment_id;
 };
+
+/* What begins at its IP header has no offset and no tags. */
+static __always_inline int parse_no_ethernet(struct __sk_buff *skb, struct packet *packet)
+{
+	packet->network_offset = 0;
+	return bpf_ntohs(skb->protocol);
+}
 
 /* The offset of the network header and its ethertype (host order), past up to two tags. */
 static __always_inline int parse_ethernet(struct __sk_buff *skb, struct packet *packet)
@@ -82,6 +93,8 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *pack
 	packet->protocol = ip.protocol;
 	packet->fragment = fragment & (IPV4_FRAGMENT_OFFSET | IPV4_MORE_FRAGMENTS);
 	packet->later_fragment = fragment & IPV4_FRAGMENT_OFFSET;
+	packet->fragment_id = ip.id;
+	packet->fragment_protocol = ip.protocol;
 	packet->transport_offset = packet->network_offset + header_length;
 	/* A super-packet of more than 64 KiB has no length of its own. */
 	packet->network_end = length ? packet->network_offset + length : skb->len;
@@ -90,7 +103,9 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *pack
 
 struct extension {
 	__u8 next, length;
-	__be16 fragment; /* of a fragment header: offset in 8 bytes, reserved bits, more-fragments bit */
+	/* Of a fragment header: offset in 8 bytes, reserved bits, more-fragments bit; identification. */
+	__be16 fragment;
+	__be32 fragment_id;
 };
 
 static __always_inline bool is_extension(__u8 protocol)
@@ -115,6 +130,8 @@ static __always_inline void parse_extensions(struct __sk_buff *skb, struct packe
 		if (packet->protocol == NEXT_FRAGMENT) {
 			packet->fragment = true;
 			packet->later_fragment = bpf_ntohs(extension.fragment) & ~7;
+			packet->fragment_id = extension.fragment_id;
+			packet->fragment_protocol = extension.next;
 			size = 8;
 		} else {
 			size = (extension.length + 1) * 8;
@@ -145,16 +162,18 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *pack
 	return 0;
 }
 
+static __always_inline bool has_ports(__u8 protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
+}
+
 /* Ports are seen only where the IP packet itself holds them: not in Ethernet padding, not in a later
  * fragment. */
 static __always_inline void parse_ports(struct __sk_buff *skb, struct packet *packet)
 {
 	__be16 ports[2];
 
-	if (packet->later_fragment)
-		return;
-	if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP &&
-	    packet->protocol != IPPROTO_SCTP)
+	if (packet->later_fragment || !has_ports(packet->protocol))
 		return;
 	if (packet->transport_offset + sizeof(ports) > packet->network_end ||
 	    bpf_skb_load_bytes(skb, packet->transport_offset, ports, sizeof(ports)))
@@ -165,9 +184,9 @@ static __always_inline void parse_ports(struct __sk_buff *skb, struct packet *pa
 }
 
 /* 0, or −1 if the frame is not IPv4 or IPv6 or its IP header is not sound. `packet` must be zeroed. */
-static __always_inline int parse(struct __sk_buff *skb, struct packet *packet)
+static __always_inline int parse(struct __sk_buff *skb, struct packet *packet, bool no_ethernet)
 {
-	int type = parse_ethernet(skb, packet);
+	int type = no_ethernet ? parse_no_ethernet(skb, packet) : parse_ethernet(skb, packet);
 
 	if (type == ETH_P_IP) {
 		if (parse_ipv4(skb, packet))

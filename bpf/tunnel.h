@@ -5,61 +5,113 @@
 #include "bpf/copy.h"
 
 #define TUNNEL_TTL 64
-#define VNI_MASK 0xffffff
+#define IPV4_FAMILY 2  /* AF_INET */
+#define IPV6_FAMILY 10 /* AF_INET6 */
 
-/* A segment of a super-packet on the far end of the segmenter. */
-static __always_inline void send_segment(struct __sk_buff *skb)
+/* Gives a packet without an Ethernet header one that names no station. */
+static __always_inline long add_ethernet(struct __sk_buff *skb)
 {
-	struct mirror_counter_key key = {skb->cb[COPY_COUNTER], skb->cb[COPY_VNI] >> 24};
-	struct mirror_counters *counters = bpf_map_lookup_elem(&mirror_counters, &key);
-	__u32 length = skb->len + offloaded_tag_length(skb);
-	__u32 limit = copy_limit(skb);
-	bool cut = limit && limit < length;
+	struct ethhdr ethernet = {.h_proto = skb->protocol};
+	long error = bpf_skb_change_head(skb, sizeof(ethernet), 0);
 
-	if (counters)
-		send_to_tunnel(skb, counters, 1, cut ? limit : length, cut);
+	return error ? error : bpf_skb_store_bytes(skb, 0, &ethernet, sizeof(ethernet), 0);
 }
 
-/* Cuts the copy, whose lengths and checksums stay as they were, so that an analyser sees a snap
- * length. */
-static __always_inline long cut_copy(struct __sk_buff *skb)
+/* Cuts the copy, whose lengths and checksums stay as they were, so that an analyser sees a snap length. */
+static __always_inline long cut_copy(struct __sk_buff *skb, struct copy *copy)
 {
-	__u32 limit = copy_limit(skb);
 	__u32 tag = offloaded_tag_length(skb);
+	long error;
 
-	if (!limit || skb->len + tag <= limit)
+	if (!copy->limit || skb->len + tag <= copy->limit)
 		return 0;
-	return bpf_skb_change_tail(skb, limit - tag, 0);
+	error = bpf_skb_change_tail(skb, copy->limit - tag, 0);
+	if (!error)
+		copy->cut_packets++;
+	return error;
 }
 
-static __always_inline long set_tunnel(struct __sk_buff *skb,
-				       const struct mirror_destination *destination, __u32 vni)
+/* The kernel's VXLAN transmit says nothing of a copy that it cannot send. So its questions are asked
+ * here: MIRROR_DROPS if there is a way. The answers are those of this moment; where the kernel cannot
+ * tell, the copy is sent. */
+static __always_inline enum mirror_drop no_way(struct __sk_buff *skb,
+					       const struct mirror_destination *destination)
+{
+	struct bpf_fib_lookup query = {.l4_protocol = IPPROTO_UDP, .ifindex = tunnel_ifindex};
+
+	if (destination->link_down)
+		return MIRROR_DROP_LINK_DOWN;
+	if (destination->local)
+		return MIRROR_DROPS;
+	if (destination->address.family == MIRROR_FAMILY_IPV6) {
+		query.family = IPV6_FAMILY;
+		__builtin_memcpy(query.ipv6_dst, destination->address.bytes, sizeof(query.ipv6_dst));
+	} else {
+		query.family = IPV4_FAMILY;
+		__builtin_memcpy(&query.ipv4_dst, destination->address.bytes, sizeof(query.ipv4_dst));
+	}
+	switch (bpf_fib_lookup(skb, &query, sizeof(query), 0)) {
+	case BPF_FIB_LKUP_RET_BLACKHOLE:
+	case BPF_FIB_LKUP_RET_UNREACHABLE:
+	case BPF_FIB_LKUP_RET_PROHIBIT:
+	case BPF_FIB_LKUP_RET_NOT_FWDED:
+		return MIRROR_DROP_NO_ROUTE;
+	case BPF_FIB_LKUP_RET_NO_NEIGH:
+		return destination->no_neighbours ? MIRROR_DROPS : MIRROR_DROP_NO_NEIGHBOUR;
+	default:
+		return MIRROR_DROPS;
+	}
+}
+
+static __always_inline long set_tunnel(struct __sk_buff *skb, const struct mirror_address *remote,
+				       __u32 vni)
 {
 	struct bpf_tunnel_key key = {.tunnel_id = vni, .tunnel_ttl = TUNNEL_TTL};
 
-	if (destination->family == MIRROR_FAMILY_IPV6) {
-		__builtin_memcpy(key.remote_ipv6, destination->address, sizeof(key.remote_ipv6));
+	if (remote->family == MIRROR_FAMILY_IPV6) {
+		__builtin_memcpy(key.remote_ipv6, remote->bytes, sizeof(key.remote_ipv6));
 		return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), BPF_F_TUNINFO_IPV6);
 	}
 	__be32 address;
-	__builtin_memcpy(&address, destination->address, sizeof(address));
+	__builtin_memcpy(&address, remote->bytes, sizeof(address));
 	key.remote_ipv4 = bpf_ntohl(address); /* the helper takes host order */
 	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), BPF_F_ZERO_CSUM_TX);
 }
 
-/* 0, or an error: then the copy must not leave. */
-static __always_inline long enter_tunnel(struct __sk_buff *skb)
+static __always_inline void count_sent(const struct __sk_buff *skb, struct copy *copy)
 {
-	__u32 vni = skb->cb[COPY_VNI] & VNI_MASK;
-	__u32 id = skb->cb[COPY_DESTINATION];
-	__u32 hash = skb->cb[COPY_HASH];
-	const struct mirror_destination *destination = bpf_map_lookup_elem(&destinations, &id);
+	if (skb->gso_size) {
+		copy->sent_packets += copy->packets;
+		copy->sent_bytes += copy->bytes;
+	} else {
+		copy->sent_packets++;
+		copy->sent_bytes += skb->len + offloaded_tag_length(skb);
+	}
+}
 
-	if (!destination || cut_copy(skb))
-		return -1;
+/* Whether the copy may leave; if not, `copy` says why. */
+static __always_inline bool enter_tunnel(struct __sk_buff *skb, struct copy *copy)
+{
+	const struct mirror_destination *destination =
+		bpf_map_lookup_elem(&destinations, &copy->destination_id);
+
+	copy->drop = MIRROR_DROP_ERROR;
+	if (!destination)
+		return false;
+	__u32 reason = no_way(skb, destination);
+	if (reason != MIRROR_DROPS) {
+		copy->drop = reason;
+		return false;
+	}
+	if (cut_copy(skb, copy) || set_tunnel(skb, &destination->address, copy->vni))
+		return false;
 	/* After the cut, which forgets the hash. */
-	bpf_set_hash(skb, hash);
-	return set_tunnel(skb, destination, vni);
+	bpf_set_hash(skb, copy->hash);
+	/* The original's mark is about the original's route. */
+	skb->mark = 0;
+	count_sent(skb, copy);
+	copy->drop = MIRROR_DROPS;
+	return true;
 }
 
 #endif

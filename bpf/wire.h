@@ -17,6 +17,12 @@ static __always_inline __u32 offloaded_tag_length(const struct __sk_buff *skb)
 	return skb->vlan_present ? 4 : 0;
 }
 
+/* Bytes that the skb does not hold but the wire does, or the copy will. */
+static __always_inline __u32 outside_length(const struct __sk_buff *skb, bool no_ethernet)
+{
+	return no_ethernet ? ETH_HLEN : offloaded_tag_length(skb);
+}
+
 /* Bytes of all headers, which each segment of a super-packet carries anew. */
 static __always_inline __u32 header_length(struct __sk_buff *skb, const struct packet *packet)
 {
@@ -29,15 +35,14 @@ static __always_inline __u32 header_length(struct __sk_buff *skb, const struct p
 	return packet->transport_offset + tcp.doff * 4;
 }
 
-
 static __always_inline void measure(struct __sk_buff *skb, const struct packet *packet,
-				    struct wire *wire)
+				    bool no_ethernet, struct wire *wire)
 {
-	__u32 tag = offloaded_tag_length(skb);
+	__u32 outside = outside_length(skb, no_ethernet);
 
 	wire->packets = 1;
-	wire->bytes = wire->longest = skb->len + tag;
-	wire->network_offset = packet->network_offset + tag;
+	wire->bytes = wire->longest = skb->len + outside;
+	wire->network_offset = packet->network_offset + outside;
 	if (skb->gso_size) {
 		__u32 headers = header_length(skb, packet);
 		__u32 payload = skb->len > headers ? skb->len - headers : 0;
@@ -45,8 +50,8 @@ static __always_inline void measure(struct __sk_buff *skb, const struct packet *
 		if (payload <= skb->gso_size)
 			return;
 		wire->packets = (payload + skb->gso_size - 1) / skb->gso_size;
-		wire->bytes = payload + wire->packets * (headers + tag);
-		wire->longest = headers + skb->gso_size + tag;
+		wire->bytes = payload + wire->packets * (headers + outside);
+		wire->longest = headers + skb->gso_size + outside;
 	}
 }
 

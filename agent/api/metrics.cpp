@@ -101,6 +101,9 @@ std::string metrics(const Agent& agent) {
               [](const mirror_source_counters& c) -> uint64_t { return c.skipped_packets; });
   add_sources(metrics, agent, "source_own_packets_total", "Packets of the mirror itself.",
               [](const mirror_source_counters& c) -> uint64_t { return c.own_packets; });
+  add_sources(metrics, agent, "source_undecided_packets_total",
+              "Later fragments whose first was not seen, where a rule's ports would decide.",
+              [](const mirror_source_counters& c) -> uint64_t { return c.undecided_packets; });
   metrics.begin("source_active", "gauge", "Whether the source can be mirrored.");
   for (const auto& [interface, status] : agent.sources()) {
     metrics.add("{source=" + quoted(interface) + "}", status.state == SourceState::active ? 1 : 0);

@@ -136,7 +136,8 @@ ordered_json stats_report(const Agent& agent, const std::optional<std::string>& 
     sources.push_back({{"interface", interface},
                        {"seen_packets", counters.seen_packets},
                        {"skipped_packets", counters.skipped_packets},
-                       {"own_packets", counters.own_packets}});
+                       {"own_packets", counters.own_packets},
+                       {"undecided_packets", counters.undecided_packets}});
   }
   return {{"sessions", sessions}, {"sources", sources}};
 }
@@ -151,7 +152,7 @@ ordered_json interfaces_report(Agent& agent) {
   return {{"interfaces", interfaces}};
 }
 
-ordered_json status_report(const Agent& agent) {
+ordered_json status_report(Agent& agent) {
   utsname kernel{};
   uname(&kernel);
   size_t enabled = 0;

@@ -14,8 +14,8 @@
 namespace vxtap {
 
 // In the order of enum mirror_drop.
-inline constexpr std::array<const char*, MIRROR_DROPS> kDropReasons{"no_device", "no_memory",
-                                                                    "tunnel", "error"};
+inline constexpr std::array<const char*, MIRROR_DROPS> kDropReasons{
+    "no_device", "no_memory", "no_route", "no_neighbour", "link_down", "error"};
 
 // The object with what the daemon knows of it.
 nlohmann::ordered_json filter_report(const Agent& agent, const Filter& filter);
@@ -27,7 +27,7 @@ nlohmann::ordered_json filter_summary(const Agent& agent, const Filter& filter);
 nlohmann::ordered_json stats_report(const Agent& agent, const std::optional<std::string>& session,
                                     bool rules);
 nlohmann::ordered_json interfaces_report(Agent& agent);
-nlohmann::ordered_json status_report(const Agent& agent);
+nlohmann::ordered_json status_report(Agent& agent);
 nlohmann::ordered_json plan_report(const Plan& plan, bool dry_run);
 
 }  // namespace vxtap

@@ -157,11 +157,11 @@ void Datapath::use_devices(const TunnelDevices& devices) {
   devices_.push_back(attach_programs(
       devices.tunnel, {{bpf_program__fd(skeleton_->progs.tunnel_egress), Direction::outbound},
                        {bpf_program__fd(skeleton_->progs.tunnel_ingress), Direction::inbound}}));
-  devices_.push_back(
-      attach_programs(devices.segmenter_peer,
-                      {{bpf_program__fd(skeleton_->progs.segment_ingress), Direction::inbound}}));
+  devices_.push_back(attach_programs(
+      devices.framer, {{bpf_program__fd(skeleton_->progs.frame_egress), Direction::outbound}}));
   skeleton_->bss->tunnel_ifindex = devices.tunnel;
   skeleton_->bss->segmenter_ifindex = devices.segmenter;
+  skeleton_->bss->framer_ifindex = devices.framer;
 }
 
 void Datapath::attach(uint32_t ifindex) {
@@ -201,13 +201,23 @@ void Datapath::make_counters(const CompiledConfiguration& configuration) {
 
 void Datapath::publish_destinations(const CompiledConfiguration& configuration) {
   for (const auto& [id, destination] : configuration.destinations) {
-    if (destinations_.contains(id)) continue;
+    const auto known = destinations_.find(id);
+    if (known != destinations_.end() &&
+        std::memcmp(&known->second, &destination, sizeof(destination)) == 0) {
+      continue;
+    }
     check(
         bpf_map_update_elem(bpf_map__fd(skeleton_->maps.destinations), &id, &destination, BPF_ANY),
         "adding a destination");
-    check(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.collectors), &destination, &id, BPF_ANY),
+    destinations_[id] = destination;
+  }
+  for (const auto& address : configuration.collectors) {
+    if (collectors_.contains(address)) continue;
+    const auto key = compile_address(address);
+    const uint8_t unused = 0;
+    check(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.collectors), &key, &unused, BPF_ANY),
           "adding a collector");
-    destinations_.emplace(id, destination);
+    collectors_.insert(address);
   }
 }
 
@@ -271,8 +281,13 @@ void Datapath::drop_unused(const CompiledConfiguration& configuration,
   });
   std::erase_if(destinations_, [&](const auto& destination) {
     if (configuration.destinations.contains(destination.first)) return false;
-    bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.collectors), &destination.second);
     bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.destinations), &destination.first);
+    return true;
+  });
+  std::erase_if(collectors_, [&](const Address& address) {
+    if (configuration.collectors.contains(address)) return false;
+    const auto key = compile_address(address);
+    bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.collectors), &key);
     return true;
   });
 }

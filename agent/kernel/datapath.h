@@ -23,8 +23,9 @@ namespace vxtap {
 // The devices that copies go through, by ifindex.
 struct TunnelDevices {
   uint32_t tunnel = 0;
-  uint32_t segmenter = 0;       // its sending end
-  uint32_t segmenter_peer = 0;  // its receiving end
+  uint32_t segmenter = 0;
+  uint32_t segmenter_port = 0;
+  uint32_t framer = 0;
 };
 
 using RuleCounters = std::map<std::pair<uint32_t, uint32_t>, mirror_rule_counters>;
@@ -96,6 +97,7 @@ class Datapath {
   std::map<SharedRuleTable, uint32_t> rule_tables_;  // -> its number in the kernel
   std::set<uint32_t> counters_;                      // counter_ids that have their entries
   std::map<uint32_t, mirror_destination> destinations_;
+  std::set<Address> collectors_;
 };
 
 }  // namespace vxtap

@@ -53,8 +53,8 @@ bool is_ours(uint32_t program_id) {
   const int error = bpf_obj_get_info_by_fd(program, &info, &size);
   close(program);
   const std::string_view name(info.name);
-  return error == 0 && (name.starts_with("mirror_") || name.starts_with("tunnel_") ||
-                        name.starts_with("segment_"));
+  return error == 0 &&
+         (name.starts_with("mirror_") || name.starts_with("tunnel_") || name.starts_with("frame_"));
 }
 
 // Whether a filter at our place is one of ours, left by a daemon that was killed.

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,23 @@ struct Link {
   std::string name;
   uint16_t arp_type = 0;  // ARPHRD_…
   std::string alias;
+  uint32_t flags = 0;  // IFF_…
+  uint32_t mtu = 0;    // bytes of an IP packet
+};
+
+// Where a packet of this host to some address goes.
+struct Route {
+  uint32_t ifindex = 0;
+  Address next_hop;    // the gateway, or the address itself on the link
+  uint32_t mtu = 0;    // bytes of an IP packet: the path's as far as it is known, or the link's
+  bool local = false;  // an address of this host
+};
+
+// A station on a link.
+struct Neighbour {
+  uint32_t ifindex = 0;
+  Address address;
+  auto operator<=>(const Neighbour&) const = default;
 };
 
 // In the network namespace of the thread that makes it. Every call asks the kernel anew. All throw
@@ -33,17 +51,26 @@ class Network {
 
   std::vector<Link> links();
   std::map<std::string, std::vector<Address>> addresses();  // by interface
-  // The largest IP packet, in bytes, that the route to the address takes; empty without a route.
-  std::optional<uint32_t> path_mtu(const Address& destination);
+  std::optional<Route> route(const Address& destination);   // empty: there is none
+  // Those whose link-layer address is known.
+  std::set<Neighbour> known_neighbours();
+  // Makes the kernel look for its link-layer address, if it does not know that.
+  void look_for(const Neighbour& neighbour);
   // Whether any TC filter stands on the interface's clsact qdisc.
   bool has_filters(uint32_t ifindex);
 
   // Makes a VXLAN device in external mode and brings it up; gives its ifindex. `port`: UDP port
   // that it sends to and listens on. Throws TunnelPortInUse, leaving nothing behind.
   uint32_t create_vxlan(const std::string& name, uint16_t port);
-  // Makes a veth pair and brings both ends up; `name` sends nothing but wire packets with finished
-  // checksums. Gives both ifindexes.
-  std::pair<uint32_t, uint32_t> create_veth(const std::string& name, const std::string& peer);
+  // Makes a macvlan device and brings it up: what is sent on it leaves by the lower device at once.
+  // Gives its ifindex.
+  uint32_t create_macvlan(const std::string& name, uint32_t lower);
+  // Makes a bridge with one port and brings it up: what is sent on it leaves by the port at once,
+  // and in nothing but wire packets with finished checksums. Gives its ifindex.
+  uint32_t create_segmenter(const std::string& name, uint32_t port);
+  // Makes a device that takes packets without Ethernet headers; nothing leaves it but what a
+  // program redirects. Gives its ifindex.
+  uint32_t create_framer(const std::string& name, uint16_t port);
   // Nothing to do if it is not there.
   void delete_link(const std::string& name);
 

@@ -2,12 +2,15 @@
 
 #include <linux/ethtool.h>
 #include <linux/if_link.h>
+#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/link.h>
+#include <netlink/route/link/bridge.h>
 #include <netlink/route/link/inet6.h>
-#include <netlink/route/link/veth.h>
+#include <netlink/route/link/macvlan.h>
 #include <netlink/route/link/vxlan.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -27,7 +30,6 @@ using LinkObject = Owned<rtnl_link, rtnl_link_put>;
 constexpr const char* kAlias = "vxtap";
 // Nothing that a source can carry may be too long for a copy's way.
 constexpr uint32_t kVxlanMtu = 65485;
-constexpr uint32_t kVethMtu = 65535;
 
 void set_common(rtnl_link* link, const std::string& name, uint32_t mtu) {
   rtnl_link_set_name(link, name.c_str());
@@ -88,6 +90,24 @@ int bring_up(nl_sock* socket, const std::string& name) {
   return rtnl_link_change(socket, before.get(), change.get(), 0);
 }
 
+// A bridge that listens to multicast membership would keep copies from its port.
+void flood_multicast(nl_sock* socket, const std::string& bridge) {
+  const Owned<nl_msg, nlmsg_free> message(nlmsg_alloc_simple(RTM_NEWLINK, 0));
+  ifinfomsg link{};
+  link.ifi_index = static_cast<int>(ifindex_of(bridge));
+  nlmsg_append(message.get(), &link, sizeof(link), NLMSG_ALIGNTO);
+  nlattr* info = nla_nest_start(message.get(), IFLA_LINKINFO);
+  nla_put_string(message.get(), IFLA_INFO_KIND, "bridge");
+  nlattr* data = nla_nest_start(message.get(), IFLA_INFO_DATA);
+  // Not in a kernel without multicast snooping.
+  nla_put_u8(message.get(), IFLA_BR_MCAST_SNOOPING, 0);
+  nla_nest_end(message.get(), data);
+  nla_nest_end(message.get(), info);
+  nl_complete_msg(socket, message.get());
+  const int error = nl_send_auto(socket, message.get());
+  if (error >= 0) nl_wait_for_ack(socket);
+}
+
 }  // namespace
 
 uint32_t Network::create_vxlan(const std::string& name, uint16_t port) {
@@ -115,28 +135,57 @@ uint32_t Network::create_vxlan(const std::string& name, uint16_t port) {
   return ifindex_of(name);
 }
 
-std::pair<uint32_t, uint32_t> Network::create_veth(const std::string& name,
-                                                   const std::string& peer) {
-  const LinkObject link(rtnl_link_veth_alloc());
-  const LinkObject peer_link(rtnl_link_veth_get_peer(link.get()));
-  set_common(link.get(), name, kVethMtu);
-  set_common(peer_link.get(), peer, kVethMtu);
+uint32_t Network::create_macvlan(const std::string& name, uint32_t lower) {
+  const LinkObject link(rtnl_link_macvlan_alloc());
+  set_common(link.get(), name, kVxlanMtu);
+  rtnl_link_set_link(link.get(), static_cast<int>(lower));
+  rtnl_link_macvlan_set_mode(link.get(), MACVLAN_MODE_PRIVATE);
   nl_check(rtnl_link_add(socket_.get(), link.get(), NLM_F_CREATE | NLM_F_EXCL),
-           "making the veth pair " + name);
+           "making the device " + name);
   try {
-    for (const auto& end : {name, peer}) mark(socket_.get(), end);
-    for (const uint32_t offload : {ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_STXCSUM}) {
-      set_offload(name, offload, false);
-    }
-    set_offload(peer, ETHTOOL_SGRO, false);
-    for (const auto& end : {peer, name}) {
-      nl_check(bring_up(socket_.get(), end), "bringing up " + end);
-    }
+    mark(socket_.get(), name);
+    nl_check(bring_up(socket_.get(), name), "bringing up " + name);
   } catch (...) {
     delete_link(name);
     throw;
   }
-  return {ifindex_of(name), ifindex_of(peer)};
+  return ifindex_of(name);
+}
+
+uint32_t Network::create_segmenter(const std::string& name, uint32_t port) {
+  const LinkObject link(rtnl_link_bridge_alloc());
+  set_common(link.get(), name, kVxlanMtu);
+  nl_check(rtnl_link_add(socket_.get(), link.get(), NLM_F_CREATE | NLM_F_EXCL),
+           "making the segmenter " + name);
+  try {
+    mark(socket_.get(), name);
+    flood_multicast(socket_.get(), name);
+    for (const uint32_t offload : {ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_STXCSUM}) {
+      set_offload(name, offload, false);
+    }
+    nl_check(rtnl_link_enslave_ifindex(socket_.get(), static_cast<int>(ifindex_of(name)),
+                                       static_cast<int>(port)),
+             "giving the segmenter its port");
+    nl_check(bring_up(socket_.get(), name), "bringing up the segmenter " + name);
+  } catch (...) {
+    delete_link(name);
+    throw;
+  }
+  return ifindex_of(name);
+}
+
+// It stays down: then it opens no socket, and the port is only a number that it must have.
+uint32_t Network::create_framer(const std::string& name, uint16_t port) {
+  const LinkObject link(rtnl_link_vxlan_alloc());
+  set_common(link.get(), name, kVxlanMtu);
+  rtnl_link_vxlan_set_port(link.get(), port);
+  rtnl_link_vxlan_set_learning(link.get(), 0);
+  rtnl_link_vxlan_set_collect_metadata(link.get(), 1);
+  rtnl_link_vxlan_set_flags(link.get(), RTNL_LINK_VXLAN_F_GPE, 1);
+  nl_check(rtnl_link_add(socket_.get(), link.get(), NLM_F_CREATE | NLM_F_EXCL),
+           "making the device " + name);
+  mark(socket_.get(), name);
+  return ifindex_of(name);
 }
 
 void Network::delete_link(const std::string& name) {

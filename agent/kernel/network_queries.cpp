@@ -1,10 +1,12 @@
 // What the kernel says of interfaces, addresses, routes and filters, and when it changes.
 
+#include <linux/neighbour.h>
 #include <netlink/cache.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/classifier.h>
 #include <netlink/route/link.h>
+#include <netlink/route/neighbour.h>
 #include <netlink/route/route.h>
 #include <netlink/route/tc.h>
 
@@ -37,11 +39,20 @@ int subscribe_groups(nl_sock* socket) {
                                    RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, 0);
 }
 
-uint32_t device_mtu(nl_sock* socket, int ifindex) {
-  rtnl_link* found = nullptr;
-  if (rtnl_link_get_kernel(socket, ifindex, nullptr, &found) < 0) return 0;
-  const Owned<rtnl_link, rtnl_link_put> link(found);
-  return rtnl_link_get_mtu(link.get());
+using AddressObject = Owned<nl_addr, nl_addr_put>;
+
+Address address_of(nl_addr* from) {
+  Address address{nl_addr_get_family(from) == AF_INET ? Family::ipv4 : Family::ipv6, {}};
+  const auto* bytes = static_cast<const uint8_t*>(nl_addr_get_binary_addr(from));
+  const auto length = std::min<size_t>(nl_addr_get_len(from), address.bytes.size());
+  std::copy_n(bytes, length, address.bytes.begin());
+  return address;
+}
+
+AddressObject object_of(const Address& address) {
+  const bool ipv4 = address.family == Family::ipv4;
+  return AddressObject(
+      nl_addr_build(ipv4 ? AF_INET : AF_INET6, address.bytes.data(), ipv4 ? 4 : 16));
 }
 
 }  // namespace
@@ -68,7 +79,8 @@ std::vector<Link> Network::links() {
     result.push_back({static_cast<uint32_t>(rtnl_link_get_ifindex(link)),
                       text_or_empty(rtnl_link_get_name(link)),
                       static_cast<uint16_t>(rtnl_link_get_arptype(link)),
-                      text_or_empty(rtnl_link_get_ifalias(link))});
+                      text_or_empty(rtnl_link_get_ifalias(link)), rtnl_link_get_flags(link),
+                      rtnl_link_get_mtu(link)});
   });
   return result;
 }
@@ -81,11 +93,7 @@ std::map<std::string, std::vector<Address>> Network::addresses() {
   for_each<rtnl_addr>(cache, [&](rtnl_addr* entry) {
     nl_addr* local = rtnl_addr_get_local(entry);
     if (local == nullptr) return;
-    Address address{nl_addr_get_family(local) == AF_INET ? Family::ipv4 : Family::ipv6, {}};
-    const auto* bytes = static_cast<const uint8_t*>(nl_addr_get_binary_addr(local));
-    const auto length = std::min<size_t>(nl_addr_get_len(local), address.bytes.size());
-    std::copy_n(bytes, length, address.bytes.begin());
-    by_ifindex[rtnl_addr_get_ifindex(entry)].push_back(address);
+    by_ifindex[rtnl_addr_get_ifindex(entry)].push_back(address_of(local));
   });
   std::map<std::string, std::vector<Address>> result;
   for (const auto& link : links()) {
@@ -95,19 +103,54 @@ std::map<std::string, std::vector<Address>> Network::addresses() {
   return result;
 }
 
-std::optional<uint32_t> Network::path_mtu(const Address& destination) {
-  const bool ipv4 = destination.family == Family::ipv4;
-  const Owned<nl_addr, nl_addr_put> address(
-      nl_addr_build(ipv4 ? AF_INET : AF_INET6, destination.bytes.data(), ipv4 ? 4 : 16));
+std::optional<Route> Network::route(const Address& destination) {
+  const auto address = object_of(destination);
   rtnl_route* raw = nullptr;
   if (rtnl_route_lookup(socket_.get(), address.get(), &raw) < 0) return std::nullopt;
-  const Owned<rtnl_route, rtnl_route_put> route(raw);
-  uint32_t mtu = 0;
-  if (rtnl_route_get_metric(route.get(), RTAX_MTU, &mtu) == 0 && mtu > 0) return mtu;
-  rtnl_nexthop* next = rtnl_route_nexthop_n(route.get(), 0);
+  const Owned<rtnl_route, rtnl_route_put> found(raw);
+  rtnl_nexthop* next = rtnl_route_nexthop_n(found.get(), 0);
   if (next == nullptr) return std::nullopt;
-  mtu = device_mtu(socket_.get(), rtnl_route_nh_get_ifindex(next));
-  return mtu > 0 ? std::optional(mtu) : std::nullopt;
+  nl_addr* gateway = rtnl_route_nh_get_gateway(next);
+  if (gateway == nullptr) gateway = rtnl_route_nh_get_via(next);
+  Route route{static_cast<uint32_t>(rtnl_route_nh_get_ifindex(next)),
+              gateway == nullptr ? destination : address_of(gateway), 0,
+              rtnl_route_get_type(found.get()) == RTN_LOCAL};
+  if (rtnl_route_get_metric(found.get(), RTAX_MTU, &route.mtu) == 0 && route.mtu > 0) return route;
+  rtnl_link* raw_link = nullptr;
+  const auto ifindex = static_cast<int>(route.ifindex);
+  if (rtnl_link_get_kernel(socket_.get(), ifindex, nullptr, &raw_link) < 0) return std::nullopt;
+  const Owned<rtnl_link, rtnl_link_put> link(raw_link);
+  route.mtu = rtnl_link_get_mtu(link.get());
+  return route;
+}
+
+std::set<Neighbour> Network::known_neighbours() {
+  constexpr int kValid =
+      NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY;
+  nl_cache* raw = nullptr;
+  nl_check(rtnl_neigh_alloc_cache(socket_.get(), &raw), "listing neighbours");
+  const Cache cache(raw);
+  std::set<Neighbour> known;
+  for_each<rtnl_neigh>(cache, [&](rtnl_neigh* entry) {
+    const int family = rtnl_neigh_get_family(entry);
+    if (family != AF_INET && family != AF_INET6) return;
+    if ((rtnl_neigh_get_state(entry) & kValid) == 0) return;
+    known.insert({static_cast<uint32_t>(rtnl_neigh_get_ifindex(entry)),
+                  address_of(rtnl_neigh_get_dst(entry))});
+  });
+  return known;
+}
+
+void Network::look_for(const Neighbour& neighbour) {
+  const Owned<rtnl_neigh, rtnl_neigh_put> entry(rtnl_neigh_alloc());
+  const auto address = object_of(neighbour.address);
+  rtnl_neigh_set_family(entry.get(), nl_addr_get_family(address.get()));
+  rtnl_neigh_set_ifindex(entry.get(), static_cast<int>(neighbour.ifindex));
+  rtnl_neigh_set_dst(entry.get(), address.get());
+  rtnl_neigh_set_state(entry.get(), NUD_NONE);
+  rtnl_neigh_set_flags(entry.get(), NTF_USE);
+  // Fails if the link has gone meanwhile: then there is nothing to look for.
+  rtnl_neigh_add(socket_.get(), entry.get(), NLM_F_CREATE);
 }
 
 bool Network::has_filters(uint32_t ifindex) {

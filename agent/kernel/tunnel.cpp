@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <fstream>
 #include <string_view>
 
 #include "agent/kernel/check.h"
@@ -16,7 +17,7 @@
 namespace vxtap {
 namespace {
 
-constexpr std::array kDevices{kTunnelDevice, kSegmenter, kSegmenterPeer};
+constexpr std::array kDevices{kTunnelDevice, kSegmenter, kSegmenterPort, kFramer};
 constexpr const char* kAlias = "vxtap";  // what Network marks its devices with
 
 int bind_abstract(std::string_view name) {
@@ -30,6 +31,20 @@ int bind_abstract(std::string_view name) {
   const int error = errno;
   close(fd);
   return -error;
+}
+
+// Two devices cannot have one port.
+uint16_t framer_port(uint16_t tunnel_port) {
+  return tunnel_port == 4790 ? 4789 : 4790;  // of VXLAN-GPE, by IANA
+}
+
+// The kernel answers a program's question for the way from a device only if packets that come in
+// there may be forwarded. Nothing comes in on this one: see tunnel_ingress. Without IPv6 there is
+// no file; then there is no way either.
+void answer_routes(const std::string& device) {
+  for (const char* family : {"ipv4", "ipv6"}) {
+    std::ofstream("/proc/sys/net/" + std::string(family) + "/conf/" + device + "/forwarding") << 1;
+  }
 }
 
 }  // namespace
@@ -76,8 +91,12 @@ TunnelOwner::~TunnelOwner() {
 void TunnelOwner::create() {
   try {
     devices_.tunnel = network_.create_vxlan(kTunnelDevice, port_);
-    std::tie(devices_.segmenter, devices_.segmenter_peer) =
-        network_.create_veth(kSegmenter, kSegmenterPeer);
+    // The tunnel device itself cannot be the port: as one of a bridge, it would answer copies that
+    // are too long for the path, where it ought to fragment them.
+    devices_.segmenter_port = network_.create_macvlan(kSegmenterPort, devices_.tunnel);
+    devices_.segmenter = network_.create_segmenter(kSegmenter, devices_.segmenter_port);
+    devices_.framer = network_.create_framer(kFramer, framer_port(port_));
+    answer_routes(kTunnelDevice);
   } catch (...) {
     remove();
     throw;
@@ -85,7 +104,7 @@ void TunnelOwner::create() {
 }
 
 void TunnelOwner::remove() noexcept {
-  for (const char* device : {kTunnelDevice, kSegmenter}) {
+  for (const char* device : {kSegmenter, kSegmenterPort, kTunnelDevice, kFramer}) {
     try {
       network_.delete_link(device);
     } catch (const Error&) {
@@ -99,7 +118,8 @@ bool TunnelOwner::restore(const std::vector<Link>& links) {
     return std::any_of(links.begin(), links.end(),
                        [&](const Link& link) { return link.ifindex == ifindex; });
   };
-  if (there(devices_.tunnel) && there(devices_.segmenter) && there(devices_.segmenter_peer)) {
+  if (there(devices_.tunnel) && there(devices_.segmenter) && there(devices_.segmenter_port) &&
+      there(devices_.framer)) {
     return false;
   }
   remove();

@@ -12,8 +12,9 @@
 namespace vxtap {
 
 inline constexpr const char* kTunnelDevice = "vxtap0";
-inline constexpr const char* kSegmenter = "vxtap-seg0";
-inline constexpr const char* kSegmenterPeer = "vxtap-seg1";
+inline constexpr const char* kSegmenter = "vxtap-segment";
+inline constexpr const char* kSegmenterPort = "vxtap-segport";
+inline constexpr const char* kFramer = "vxtap-frame";
 
 bool is_own_device(const std::string& interface);
 

@@ -10,6 +10,7 @@ namespace {
 // Outer IP, UDP and VXLAN headers: what is left of the path MTU is for the inner frame.
 constexpr uint32_t kOverheadIpv4 = 20 + 8 + 8;
 constexpr uint32_t kOverheadIpv6 = 40 + 8 + 8;
+constexpr uint32_t kShortestFrame = 14 + 20;
 
 void set_network(const Cidr& cidr, __be32 (&network)[4], __be32 (&mask)[4]) {
   std::memcpy(network, cidr.network.bytes.data(), sizeof(network));
@@ -21,15 +22,22 @@ void set_network(const Cidr& cidr, __be32 (&network)[4], __be32 (&mask)[4]) {
 }
 
 uint32_t frame_limit(const Session& session, const Surroundings& surroundings) {
-  const auto mtu = surroundings.path_mtu.find(session.destination);
-  if (session.oversize == Oversize::fragment || mtu == surroundings.path_mtu.end()) return 0;
-  return mtu->second - (session.destination.family == Family::ipv4 ? kOverheadIpv4 : kOverheadIpv6);
+  const auto path = surroundings.paths.find(session.destination);
+  if (session.oversize == Oversize::fragment || path == surroundings.paths.end()) return 0;
+  const bool ipv4 = session.destination.family == Family::ipv4;
+  const uint32_t overhead = ipv4 ? kOverheadIpv4 : kOverheadIpv6;
+  // No path is so narrow that not even the headers fit, whatever somebody sets an MTU to.
+  return std::max(path->second.mtu, overhead + kShortestFrame) - overhead;
 }
 
-mirror_destination compile_destination(const Address& address) {
+mirror_destination compile_destination(const Address& address, const Surroundings& surroundings) {
   mirror_destination destination{};
-  std::copy(address.bytes.begin(), address.bytes.end(), destination.address);
-  destination.family = static_cast<uint8_t>(address.family);
+  destination.address = compile_address(address);
+  const auto path = surroundings.paths.find(address);
+  if (path == surroundings.paths.end()) return destination;
+  destination.local = path->second.local ? 1 : 0;
+  destination.no_neighbours = path->second.no_neighbours ? 1 : 0;
+  destination.link_down = path->second.link_down ? 1 : 0;
   return destination;
 }
 
@@ -101,6 +109,13 @@ std::set<uint32_t> Ids::keep_only(const Configuration& configuration) {
   return forgotten;
 }
 
+mirror_address compile_address(const Address& address) {
+  mirror_address compiled{};
+  std::copy(address.bytes.begin(), address.bytes.end(), compiled.bytes);
+  compiled.family = static_cast<uint8_t>(address.family);
+  return compiled;
+}
+
 mirror_rule compile_rule(const Rule& rule, Direction direction) {
   mirror_rule compiled{};
   compiled.rule_id = mirror_rule_id(static_cast<uint32_t>(direction), rule.priority);
@@ -128,18 +143,22 @@ mirror_rule compile_rule(const Rule& rule, Direction direction) {
 CompiledConfiguration compile(const Configuration& configuration, const Surroundings& surroundings,
                               Ids& ids, RuleTables& tables) {
   CompiledConfiguration result;
+  result.collectors = surroundings.host_addresses;
   TableNumbers numbers(tables, result.rule_tables);
   std::map<uint32_t, std::vector<CompiledSlot>> chains;  // by ifindex
   for (const Session* session : by_priority(configuration)) {
     const uint32_t destination = ids.destination(session->destination);
-    result.destinations.emplace(destination, compile_destination(session->destination));
+    result.destinations.emplace(destination,
+                                compile_destination(session->destination, surroundings));
+    result.collectors.insert(session->destination);
     if (!session->enabled) continue;
     for (const auto& source : session->sources) {
       const auto interface = surroundings.interfaces.find(source);
       if (interface == surroundings.interfaces.end()) continue;
-      auto& chain = chains[interface->second];
+      const auto [ifindex, ethernet] = interface->second;
+      auto& chain = chains[ifindex];
       CompiledSlot compiled{};
-      compiled.slot = {interface->second, static_cast<uint32_t>(chain.size())};
+      compiled.slot = {ifindex, static_cast<uint32_t>(chain.size())};
       auto& attachment = compiled.attachment;
       attachment.session_id = ids.session(session->name, session->filter);
       attachment.source_id = ids.source(source);
@@ -149,6 +168,7 @@ CompiledConfiguration compile(const Configuration& configuration, const Surround
       attachment.packet_length = session->packet_length;
       attachment.frame_limit = frame_limit(*session, surroundings);
       attachment.fall_through = session->fall_through ? 1 : 0;
+      attachment.no_ethernet = ethernet ? 0 : 1;
       for (const Direction direction : kDirections) {
         numbers.refer(configuration.filters.at(session->filter), direction, attachment);
       }

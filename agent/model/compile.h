@@ -49,8 +49,19 @@ class Ids {
 
 // What compile() must know of the host.
 struct Surroundings {
-  std::map<std::string, uint32_t> interfaces;  // usable sources: name -> ifindex
-  std::map<Address, uint32_t> path_mtu;  // destinations with a route: bytes of an outer IP packet
+  struct Interface {
+    uint32_t ifindex = 0;
+    bool ethernet = true;  // whether its packets have Ethernet headers
+  };
+  struct Path {
+    uint32_t mtu = 0;            // bytes of an outer IP packet
+    bool local = false;          // the destination is an address of this host
+    bool no_neighbours = false;  // the underlay has no link-layer addresses to be resolved
+    bool link_down = false;      // the underlay has no carrier
+  };
+  std::map<std::string, Interface> interfaces;  // usable sources
+  std::map<Address, Path> paths;                // destinations with a route
+  std::set<Address> host_addresses;
 };
 
 using RuleTable = std::vector<mirror_rule>;
@@ -76,9 +87,11 @@ struct CompiledConfiguration {
   std::vector<CompiledSlot> slots;
   std::vector<SharedRuleTable> rule_tables;             // one per direction of a filter in use
   std::map<uint32_t, mirror_destination> destinations;  // of all sessions, enabled or not, by id
-  std::vector<uint32_t> hooked;                         // ifindexes that need programs, ascending
+  std::set<Address> collectors;  // what copies may go to: the mirror's own packets
+  std::vector<uint32_t> hooked;  // ifindexes that need programs, ascending
 };
 
+mirror_address compile_address(const Address& address);
 mirror_rule compile_rule(const Rule& rule, Direction direction);
 
 CompiledConfiguration compile(const Configuration& configuration, const Surroundings& surroundings,

@@ -13,7 +13,9 @@
 namespace vxtap::test {
 namespace {
 
+constexpr int kNext = -1;  // TC_ACT_UNSPEC, TCX_NEXT
 constexpr uint16_t kPort = 4789;
+constexpr uint32_t kIfindex = 1;  // of the loopback device, in every network namespace
 constexpr uint32_t kPathMtu = 9000;
 constexpr uint32_t kCb = 0x01020304;
 constexpr uint32_t kMark = 0x00770077;
@@ -27,25 +29,36 @@ struct MirrorFixture::Snapshot {
   std::map<std::tuple<uint32_t, std::string, Direction, uint32_t>, std::pair<uint64_t, bool>> rules;
 };
 
-MirrorFixture::MirrorFixture()
-    : ifindex_(network_.create_veth(kSource, "peer0").first),
-      tunnel_(network_, kPort),
-      datapath_(kPort) {
+MirrorFixture::MirrorFixture() : tunnel_(network_, kPort), datapath_(kPort) {
   datapath_.use_devices(tunnel_.devices());
-}
-
-MirrorFixture::~MirrorFixture() {
-  network_.delete_link(kSource);
 }
 
 void MirrorFixture::configure(const std::string& text) {
   const auto document = parse_document(text);
   configuration_ = make_plan({}, document, false, {}, [] { return 1U; }).result;
-  Surroundings surroundings{{{kSource, ifindex_}}, {}};
+  Surroundings surroundings;
+  surroundings.interfaces[kSource] = {kIfindex};
   for (const auto& [name, session] : configuration_.sessions) {
-    surroundings.path_mtu[session.destination] = kPathMtu;
+    surroundings.paths[session.destination] = {.mtu = kPathMtu, .local = true};
   }
   datapath_.publish(compile(configuration_, surroundings, ids_, rule_tables_));
+}
+
+void MirrorFixture::configure_rules(const std::string& inbound, const std::string& outbound) {
+  configure(R"({"filters": [{"name": "f", "inbound": [)" + inbound + R"(], "outbound": [)" +
+            outbound + R"(]}], "sessions": [{"name": "s", "filter": "f", "sources": ["lo"],
+            "destination": "192.0.2.9", "vni": 7, "priority": 1, "enabled": true}]})");
+}
+
+void MirrorFixture::expect(const std::vector<Row>& rows) {
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.description);
+    const auto outcome = run(row.packet, row.direction);
+    EXPECT_EQ(outcome.decision, row.decision);
+    EXPECT_EQ(outcome.verdict, kNext);
+    EXPECT_TRUE(outcome.unchanged);
+    EXPECT_EQ(outcome.counters.matched_packets, outcome.counters.mirrored_packets);
+  }
 }
 
 MirrorFixture::Snapshot MirrorFixture::snapshot() const {
@@ -79,7 +92,7 @@ Outcome MirrorFixture::run(const Packet& packet, Direction direction) {
   const Bytes in = packet.bytes();
   Bytes out(in.size() + 64);
   __sk_buff context{};
-  context.ifindex = ifindex_;
+  context.ifindex = kIfindex;
   context.mark = kMark;
   std::fill(std::begin(context.cb), std::end(context.cb), kCb);
   __sk_buff after_context{};
@@ -105,6 +118,9 @@ Outcome MirrorFixture::run(const Packet& packet, Direction direction) {
       after.total.truncated_packets - before.total.truncated_packets;
   if (after.source.skipped_packets > before.source.skipped_packets) outcome.decision = "skipped";
   if (after.source.own_packets > before.source.own_packets) outcome.decision = "own";
+  if (after.source.undecided_packets > before.source.undecided_packets) {
+    outcome.decision = "undecided";
+  }
   for (const auto& [key, counted] : after.rules) {
     if (counted.first == before.rules.at(key).first) continue;
     outcome.decision += (outcome.decision.empty() ? "" : ", ") + std::get<1>(key) + ":" +

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "agent/kernel/datapath.h"
 #include "agent/kernel/network.h"
@@ -16,7 +17,7 @@
 namespace vxtap::test {
 
 struct Outcome {
-  // `none`, `skipped`, `own`, or what each matching session's rule decided:
+  // `none`, `skipped`, `own`, `undecided`, or what each matching session's rule decided:
   // `ids:10 collect, npm:20 ignore`.
   std::string decision;
   mirror_counters counters{};  // of all sessions, both directions
@@ -24,23 +25,35 @@ struct Outcome {
   bool unchanged = false;  // the packet's bytes and its cb, mark and priority
 };
 
+// A packet and what is to become of it.
+struct Row {
+  const char* description;
+  Packet packet;
+  const char* decision;
+  Direction direction = Direction::inbound;
+};
+
 class MirrorFixture : public testing::Test {
  protected:
   MirrorFixture();
-  ~MirrorFixture() override;
+
+  // One after the other; and none of them touches the packet.
+  void expect(const std::vector<Row>& rows);
+
+  // One session `s` over the given inbound and outbound rules.
+  void configure_rules(const std::string& inbound, const std::string& outbound = "");
 
   // The document's sessions have the source kSource.
   void configure(const std::string& document);
   Outcome run(const Packet& packet, Direction direction = Direction::inbound);
 
-  static constexpr const char* kSource = "source0";
+  static constexpr const char* kSource = "lo";
 
  private:
   struct Snapshot;
   Snapshot snapshot() const;
 
   Network network_;
-  uint32_t ifindex_;
   TunnelOwner tunnel_;
   Datapath datapath_;
   Ids ids_;

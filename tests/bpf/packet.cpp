@@ -70,6 +70,7 @@ Layer vlan(uint16_t id, uint16_t tpid) {
 Layer ipv4(const std::string& source, const std::string& destination, const Ipv4& fields) {
   Layer layer{Bytes(std::max<size_t>(fields.header_words, 5) * 4), 0x0800, nullptr};
   layer.header[0] = static_cast<uint8_t>(fields.version << 4 | fields.header_words);
+  put16(layer.header, 4, fields.id);
   put16(layer.header, 6, fields.fragment_offset / 8U | (fields.more_fragments ? 0x2000U : 0U));
   layer.header[8] = 64;
   put_address(layer.header, 12, AF_INET, source);
@@ -103,8 +104,10 @@ Layer extension(uint8_t kind, uint8_t extra_words, std::optional<uint8_t> next_h
   return layer;
 }
 
-Layer ipv6_fragment(uint16_t offset, bool more, std::optional<uint8_t> next_header) {
+Layer ipv6_fragment(uint16_t offset, bool more, std::optional<uint8_t> next_header, uint32_t id) {
   Layer layer = extension(44, 0, next_header);
+  put16(layer.header, 4, id >> 16);
+  put16(layer.header, 6, id & 0xffff);
   put16(layer.header, 2, (offset & ~7U) | (more ? 1U : 0U));
   return layer;
 }

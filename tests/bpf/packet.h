@@ -52,6 +52,7 @@ struct Ipv4 {
   std::optional<uint8_t> protocol;
   uint16_t fragment_offset = 0;  // bytes
   bool more_fragments = false;
+  uint16_t id = 0;
 };
 Layer ipv4(const std::string& source, const std::string& destination, const Ipv4& fields = {});
 
@@ -64,7 +65,8 @@ Layer ipv6(const std::string& source, const std::string& destination, const Ipv6
 
 // An extension header of any kind: hop-by-hop 0, routing 43, destination options 60.
 Layer extension(uint8_t kind, uint8_t extra_words = 0, std::optional<uint8_t> next_header = {});
-Layer ipv6_fragment(uint16_t offset, bool more, std::optional<uint8_t> next_header = {});
+Layer ipv6_fragment(uint16_t offset, bool more, std::optional<uint8_t> next_header = {},
+                    uint32_t id = 0);
 
 Layer tcp(uint16_t source, uint16_t destination);
 Layer udp(uint16_t source, uint16_t destination);

@@ -76,7 +76,7 @@ TEST(Compile, chains_by_priority) {
                                     disabled, session("absent", 5, {"eth7"})});
   Ids ids;
   RuleTables tables;
-  const auto result = compile(input, {{{"eth0", 4}, {"eth1", 5}}, {}}, ids, tables);
+  const auto result = compile(input, {{{"eth0", {4}}, {"eth1", {5}}}, {}, {}}, ids, tables);
   ASSERT_EQ(result.slots.size(), 3U);
   EXPECT_EQ(result.slots[0].attachment.vni, 10U);
   EXPECT_EQ(result.slots[0].slot.position, 0U);
@@ -95,20 +95,20 @@ TEST(Compile, chains_by_priority) {
 
 TEST(Compile, limits_of_the_path) {
   auto input = configuration({session("s", 1, {"eth0"})});
-  Surroundings surroundings{{{"eth0", 4}}, {}};
+  Surroundings surroundings{{{"eth0", {4}}}, {}, {}};
   Ids ids;
   RuleTables tables;
   const auto limit = [&] {
     return compile(input, surroundings, ids, tables).slots.at(0).attachment.frame_limit;
   };
   EXPECT_EQ(limit(), 0U);  // no route, no limit: nothing leaves anyway
-  surroundings.path_mtu[parse_address("192.0.2.1")] = 1500;
+  surroundings.paths[parse_address("192.0.2.1")].mtu = 1500;
   EXPECT_EQ(limit(), 1464U);  // 14 bytes of Ethernet and 1450 of IP
   input.sessions.at("s").oversize = Oversize::fragment;
   EXPECT_EQ(limit(), 0U);
   input.sessions.at("s").oversize = Oversize::truncate;
   input.sessions.at("s").destination = parse_address("2001:db8::1");
-  surroundings.path_mtu[parse_address("2001:db8::1")] = 1500;
+  surroundings.paths[parse_address("2001:db8::1")].mtu = 1500;
   EXPECT_EQ(limit(), 1444U);
 }
 
@@ -131,7 +131,7 @@ TEST(Compile, ids_stay_and_are_never_used_again) {
 
 TEST(Compile, a_filter_is_compiled_once_for_as_long_as_it_is_the_same) {
   auto input = configuration({session("s", 1, {"eth0"})});
-  const Surroundings surroundings{{{"eth0", 4}}, {}};
+  const Surroundings surroundings{{{"eth0", {4}}}, {}, {}};
   Ids ids;
   RuleTables tables;
   const auto first = compile(input, surroundings, ids, tables).rule_tables;
