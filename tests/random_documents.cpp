@@ -103,12 +103,8 @@ std::string random_interface(Random& random) {
 
 Cidr random_cidr(Random& random, Family family, const Pool& pool) {
   const uint8_t bits = family == Family::ipv4 ? 32 : 128;
-  Cidr cidr{random_address(random, family, pool), 0};
-  cidr.prefix_length = random.chance(20) ? bits : random.number<uint8_t>(0, bits);
-  for (uint32_t bit = cidr.prefix_length; bit < bits; ++bit) {
-    cidr.network.bytes.at(bit / 8) &= static_cast<uint8_t>(~(0x80U >> bit % 8));
-  }
-  return cidr;
+  return network_of(random_address(random, family, pool),
+                    random.chance(20) ? bits : random.number<uint8_t>(0, bits));
 }
 
 std::optional<PortRange> random_ports(Random& random, const Pool& pool) {
@@ -151,15 +147,6 @@ std::vector<std::string> unique_names(Random& random, size_t count) {
   return result;
 }
 
-Address random_destination(Random& random) {
-  auto address = random_address(random, random.chance(50) ? Family::ipv4 : Family::ipv6);
-  auto& first = address.bytes[0];
-  // Neither multicast nor unspecified.
-  first = address.family == Family::ipv4 ? random.number_or_bound<uint8_t>(1, 223)
-                                         : random.number_or_bound<uint8_t>(1, 0xfe);
-  return address;
-}
-
 }  // namespace
 
 Address random_address(Random& random, Family family, const Pool& pool) {
@@ -175,6 +162,15 @@ Address random_address(Random& random, Family family, const Pool& pool) {
   return address;
 }
 
+Address random_destination(Random& random) {
+  auto address = random_address(random, random.chance(50) ? Family::ipv4 : Family::ipv6);
+  auto& first = address.bytes[0];
+  // Neither multicast nor unspecified.
+  first = address.family == Family::ipv4 ? random.number_or_bound<uint8_t>(1, 223)
+                                         : random.number_or_bound<uint8_t>(1, 0xfe);
+  return address;
+}
+
 uint16_t random_port(Random& random, const Pool& pool) {
   return pool.ports.empty() ? random.number_or_bound<uint16_t>(0, 65535) : random.pick(pool.ports);
 }
@@ -183,6 +179,13 @@ uint8_t random_protocol(Random& random, const Pool& pool) {
   static const std::vector<uint8_t> named{1, 6, 17, 47, 58, 132};
   if (!pool.protocols.empty()) return random.pick(pool.protocols);
   return random.chance(60) ? random.pick(named) : random.number_or_bound<uint8_t>(0, 255);
+}
+
+Cidr network_of(Address address, uint8_t prefix_length) {
+  for (uint32_t bit = prefix_length; bit < address.bytes.size() * 8; ++bit) {
+    address.bytes.at(bit / 8) &= static_cast<uint8_t>(~(0x80U >> bit % 8));
+  }
+  return {address, prefix_length};
 }
 
 Address random_host(Random& random, const Cidr& network) {

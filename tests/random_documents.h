@@ -20,8 +20,11 @@ struct Pool {
 };
 
 Address random_address(Random& random, Family family, const Pool& pool = {});
+Address random_destination(Random& random);
 uint16_t random_port(Random& random, const Pool& pool = {});
 uint8_t random_protocol(Random& random, const Pool& pool = {});
+
+Cidr network_of(Address address, uint8_t prefix_length);
 
 // An address of the network, whose host bits are often all zeros or all ones.
 Address random_host(Random& random, const Cidr& network);

@@ -35,13 +35,21 @@ MirrorFixture::MirrorFixture() : tunnel_(network_, kPort), datapath_(kPort) {
 
 void MirrorFixture::configure(const std::string& text) {
   const auto document = parse_document(text);
-  configuration_ = make_plan({}, document, false, {}, [] { return 1U; }).result;
+  configuration_ = make_plan(configuration_, document, true, {}, [] { return 1U; }).result;
   Surroundings surroundings;
   surroundings.interfaces[kSource] = {kIfindex};
   for (const auto& [name, session] : configuration_.sessions) {
     surroundings.paths[session.destination] = {.mtu = kPathMtu, .local = true};
   }
+  // What earlier configurations have counted would make every snapshot longer.
+  datapath_.forget_counters([](uint32_t) { return true; },
+                            [](mirror_rule_counter_key) { return true; });
   datapath_.publish(compile(configuration_, surroundings, ids_, rule_tables_));
+  rule_tables_.keep_only(configuration_);
+}
+
+Explanation MirrorFixture::explain(const Packet& packet, Direction direction) {
+  return datapath_.explain(kIfindex, direction, packet.bytes());
 }
 
 void MirrorFixture::configure_rules(const std::string& inbound, const std::string& outbound) {

@@ -46,6 +46,10 @@ class MirrorFixture : public testing::Test {
   // The document's sessions have the source kSource.
   void configure(const std::string& document);
   Outcome run(const Packet& packet, Direction direction = Direction::inbound);
+  // What the program says that it would do.
+  Explanation explain(const Packet& packet, Direction direction);
+  const Configuration& configuration() const { return configuration_; }
+  uint32_t session_id(const Session& session) { return ids_.session(session.name, session.filter); }
 
   static constexpr const char* kSource = "lo";
 
