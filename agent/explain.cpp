@@ -114,6 +114,8 @@ PacketFields fields_of(const mirror_explanation& seen) {
                       seen.protocol,
                       {}};
   if (seen.ports_seen != 0) fields.ports = {seen.source_port, seen.destination_port};
+  fields.ports_unknown = seen.ports_unknown != 0;
+  fields.protocol_unknown = seen.protocol_unknown != 0;
   return fields;
 }
 
@@ -204,7 +206,11 @@ class Explainer {
     auto sessions = ordered_json::array();
     for (const auto& one : found.sessions) {
       sessions.push_back(session_answer(one, packet, found.packet.network_offset, size));
-      if (one.found == 0 || decision == "mirrored") continue;
+      if (one.doubtful != 0 && decision != "mirrored") {
+        decision = "undecided";
+        reason = sessions.back().at("reason").get<std::string>();
+      }
+      if (one.found == 0 || one.doubtful != 0 || decision == "mirrored") continue;
       decision = one.policy == MIRROR_COLLECT ? "mirrored" : "ignored";
       reason = sessions.back().at("reason").get<std::string>();
     }
@@ -224,8 +230,13 @@ class Explainer {
                         {"filter", session.filter},
                         {"priority", session.priority},
                         {"fall_through", session.fall_through}};
-    const uint32_t priority = one.found != 0 ? one.rule_id & 0x7fffffff : UINT32_MAX;
-    if (one.found == 0) {
+    const bool decided = one.found != 0 && one.doubtful == 0;
+    const uint32_t priority = decided ? one.rule_id & 0x7fffffff : UINT32_MAX;
+    if (one.doubtful != 0) {
+      answer["result"] = "undecided";
+      answer["reason"] =
+          "a later fragment of a datagram whose first was not seen: what that shows would decide";
+    } else if (!decided) {
       answer["result"] = "no_match";
       answer["reason"] =
           rules.empty()
@@ -263,10 +274,9 @@ class Explainer {
     auto failed = ordered_json::array();
     for (const auto& rule : rules) {
       if (rule.priority >= before) break;
-      failed.push_back(
-          {{"priority", rule.priority},
-           {"reason",
-            mismatch(rule, packet).value_or("it should match: the loaded program disagrees")}});
+      auto [result, reason] = match(rule, packet);
+      if (result == Match::Result::yes) reason = "it should match: the loaded program disagrees";
+      failed.push_back({{"priority", rule.priority}, {"reason", std::move(reason)}});
     }
     return failed;
   }

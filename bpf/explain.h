@@ -33,7 +33,8 @@ static __always_inline void explain_packet(const struct packet *packet)
 	explanation.family = packet->family;
 	explanation.protocol = packet->protocol;
 	explanation.ports_seen = packet->ports_seen;
-	explanation.later_fragment = packet->later_fragment;
+	explanation.ports_unknown = packet->ports_unknown;
+	explanation.protocol_unknown = packet->protocol_unknown;
 }
 
 static __always_inline void explain_session(__u32 position, __u32 session_id,

@@ -131,9 +131,11 @@ struct mirror_explanation {
 	__u32 network_offset;                   /* bytes to the IP header */
 	__u32 sessions;                         /* how many were tried */
 	__u16 source_port, destination_port;
-	__u8 family, protocol, ports_seen, later_fragment;
+	__u8 family, protocol, ports_seen;
+	__u8 ports_unknown, protocol_unknown; /* a later fragment whose first was not seen */
+	__u8 pad[3];
 };
-MIRROR_ASSERT_SIZE(mirror_explanation, 80);
+MIRROR_ASSERT_SIZE(mirror_explanation, 88);
 
 struct mirror_explained_session {
 	__u32 session_id;

@@ -30,7 +30,7 @@ void print_one(const Json& packet) {
       std::cout << "  rule " << rule.at("priority")
                 << " does not match: " << rule.at("reason").get<std::string>() << '\n';
     }
-    if (session.at("result") == "no_match") {
+    if (!session.contains("rule")) {
       std::cout << "  " << session.at("reason").get<std::string>() << '\n';
     } else {
       std::cout << "  rule " << session.at("rule").at("priority") << " matches\n";
@@ -53,7 +53,7 @@ class Summary {
     ++packets_;
     ++decisions_[packet.at("decision").get<std::string>()];
     for (const auto& session : packet.at("sessions")) {
-      if (session.at("result") == "no_match") continue;
+      if (!session.contains("rule")) continue;
       auto& count = rules_[{session.at("priority").get<uint64_t>(),
                             session.at("rule").at("priority").get<uint64_t>()}];
       count.session = cell(session.at("session"));

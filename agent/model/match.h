@@ -20,12 +20,23 @@ struct PacketFields {
     uint16_t destination = 0;
   };
   std::optional<Ports> ports;  // empty if they cannot be seen
+  // Of a later fragment whose first was not seen: there may be ports, or another protocol.
+  bool ports_unknown = false;
+  bool protocol_unknown = false;
 };
 
-// Empty if it matches, or the first thing that does not: `protocol is udp, not tcp`.
-std::optional<std::string> mismatch(const Rule& rule, const PacketFields& packet);
+struct Match {
+  enum class Result { no, maybe, yes } result;
+  std::string reason;  // why it is not yes, for people: `the protocol is udp, not tcp`
+};
+Match match(const Rule& rule, const PacketFields& packet);
 
-// The rule that decides, or nullptr. `rules` in ascending order of priority.
-const Rule* deciding_rule(const std::vector<Rule>& rules, const PacketFields& packet);
+struct Decision {
+  const Rule* rule = nullptr;  // the one that decides, if any
+  // What is not known of the packet would decide: then no rule does.
+  bool doubtful = false;
+};
+// `rules` in ascending order of priority.
+Decision decide(const std::vector<Rule>& rules, const PacketFields& packet);
 
 }  // namespace vxtap

@@ -150,6 +150,7 @@ class Composer {
     sample.later_fragment = kind <= 15;
     if (sample.later_fragment) offset_ = random.number<uint16_t>(1, 8191) * 8;
     more_ = sample.fragment && random.chance(70);
+    id_ = random.number<uint32_t>(0, UINT32_MAX);
   }
 
   void compose() {
@@ -165,10 +166,19 @@ class Composer {
     }
     if (!cut_) add(payload(random_.number<size_t>(0, 100), random_.number<uint8_t>(0, 255)));
     // The bytes stay where ports would be, so that one who took them for ports would be found out.
-    if (sample_.later_fragment) fields_.ports.reset();
+    if (sample_.later_fragment) forget_ports();
   }
 
  private:
+  // Its first fragment was never sent, and what that would have shown is not known.
+  void forget_ports() {
+    fields_.ports.reset();
+    fields_.protocol_unknown =
+        fields_.source.family == Family::ipv6 &&
+        std::count(kExtensions.begin(), kExtensions.end(), fields_.protocol) > 0;
+    fields_.ports_unknown = fields_.protocol_unknown || protocol_has_ports(fields_.protocol);
+  }
+
   // The frame ends after these bytes of the layer.
   void cut(Layer& layer, size_t length) {
     layer.header.resize(length);
@@ -179,7 +189,8 @@ class Composer {
   void add(Layer layer) { sample_.packet = std::move(sample_.packet) / std::move(layer); }
 
   void compose_ipv4(Layer transport) {
-    Ipv4 header{.fragment_offset = offset_, .more_fragments = more_};
+    Ipv4 header{
+        .fragment_offset = offset_, .more_fragments = more_, .id = static_cast<uint16_t>(id_)};
     if (random_.chance(25)) header.header_words = random_.number<uint8_t>(6, 15);
     if (fields_.ports && random_.chance(5)) {
       // The ports lie in the padding of the frame, behind the packet's end.
@@ -204,7 +215,8 @@ class Composer {
     }
     chain.push_back(std::move(transport));
     if (sample_.fragment) {
-      chain.insert(chain.begin() + static_cast<long>(fragment), ipv6_fragment(offset_, more_));
+      chain.insert(chain.begin() + static_cast<long>(fragment),
+                   ipv6_fragment(offset_, more_, {}, id_));
     }
     sample_.extensions = chain.size() - 1;
     if (sample_.later_fragment) {
@@ -219,6 +231,7 @@ class Composer {
   PacketFields& fields_;
   uint16_t offset_ = 0;  // bytes
   bool more_ = false;
+  uint32_t id_ = 0;  // of the datagram
   bool cut_ = false;
 };
 

@@ -22,11 +22,11 @@ std::vector<const Session*> enabled_sessions(const Configuration& configuration,
   return sessions;
 }
 
-// A later fragment shows no port: on its way to a collector it may be one of a copy.
+// A fragment whose port is not known may be one of a copy, on its way to a collector.
 bool is_own(const Configuration& configuration, const Sample& sample) {
   const auto& fields = *sample.fields;
   const bool to_tunnel = fields.ports && fields.ports->destination == kTunnelPort;
-  if (fields.protocol != kUdp || !(to_tunnel || sample.later_fragment)) return false;
+  if (fields.protocol != kUdp || !(to_tunnel || fields.ports_unknown)) return false;
   return std::any_of(
       configuration.sessions.begin(), configuration.sessions.end(),
       [&](const auto& entry) { return entry.second.destination == fields.destination; });
@@ -34,19 +34,20 @@ bool is_own(const Configuration& configuration, const Sample& sample) {
 
 }  // namespace
 
-Decision decide(const Configuration& configuration, const std::string& interface,
-                const Sample& sample) {
+Expectation expect_of(const Configuration& configuration, const std::string& interface,
+                      const Sample& sample) {
   const auto sessions = enabled_sessions(configuration, interface);
-  if (sessions.empty()) return {Decision::Kind::no_source, {}};
-  if (!sample.fields) return {Decision::Kind::skipped, {}};
-  if (is_own(configuration, sample)) return {Decision::Kind::own, {}};
-  Decision decision;
+  if (sessions.empty()) return {Expectation::Kind::no_source, {}};
+  if (!sample.fields) return {Expectation::Kind::skipped, {}};
+  if (is_own(configuration, sample)) return {Expectation::Kind::own, {}};
+  Expectation expectation;
   for (const Session* session : sessions) {
     const auto& rules = configuration.filters.at(session->filter)->of(sample.direction);
-    decision.tried.push_back({session, deciding_rule(rules, *sample.fields)});
-    if (decision.tried.back().rule != nullptr && !session->fall_through) break;
+    const auto decision = decide(rules, *sample.fields);
+    expectation.tried.push_back({session, decision});
+    if (decision.doubtful || (decision.rule != nullptr && !session->fall_through)) break;
   }
-  return decision;
+  return expectation;
 }
 
 }  // namespace vxtap::test

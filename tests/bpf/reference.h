@@ -13,17 +13,17 @@ namespace vxtap::test {
 // A session that was tried, and its rule that decided, or nullptr.
 struct Tried {
   const Session* session;
-  const Rule* rule;
+  Decision decision;
 };
 
-struct Decision {
+struct Expectation {
   enum class Kind { no_source, skipped, own, searched };
   Kind kind = Kind::searched;
   std::vector<Tried> tried;  // in their order
 };
 
 // Points into the configuration.
-Decision decide(const Configuration& configuration, const std::string& interface,
-                const Sample& sample);
+Expectation expect_of(const Configuration& configuration, const std::string& interface,
+                      const Sample& sample);
 
 }  // namespace vxtap::test

@@ -9,19 +9,22 @@
 namespace vxtap::test {
 namespace {
 
-const char* outcome(const Decision& decision) {
-  switch (decision.kind) {
-    case Decision::Kind::no_source:
+const char* outcome(const Expectation& expectation) {
+  switch (expectation.kind) {
+    case Expectation::Kind::no_source:
       return "no source";
-    case Decision::Kind::skipped:
+    case Expectation::Kind::skipped:
       return "skipped";
-    case Decision::Kind::own:
+    case Expectation::Kind::own:
       return "own";
-    case Decision::Kind::searched:
+    case Expectation::Kind::searched:
       break;
   }
-  for (const auto& [session, rule] : decision.tried) {
-    if (rule != nullptr) return rule->policy == Policy::collect ? "collect" : "ignore";
+  for (const auto& [session, decision] : expectation.tried) {
+    if (decision.doubtful) return "undecided";
+    if (decision.rule != nullptr) {
+      return decision.rule->policy == Policy::collect ? "collect" : "ignore";
+    }
   }
   return "none";
 }
@@ -39,9 +42,9 @@ void Tally::add(const std::string& what, bool happened) {
   if (happened) ++counts_[what];
 }
 
-void Tally::add(const Sample& sample, const Decision& decision) {
+void Tally::add(const Sample& sample, const Expectation& expectation) {
   ++packets_;
-  add(outcome(decision));
+  add(outcome(expectation));
   add("outbound", sample.direction == Direction::outbound);
   add("tags", sample.tags > 0);
   add("extension headers", sample.extensions > 0);
@@ -49,7 +52,7 @@ void Tally::add(const Sample& sample, const Decision& decision) {
   add("later fragment", sample.later_fragment);
   add("near miss", sample.near_miss);
   if (sample.fields) add_fields(*sample.fields);
-  add_search(decision.tried);
+  add_search(expectation.tried);
 }
 
 void Tally::add_fields(const PacketFields& fields) {
@@ -59,7 +62,8 @@ void Tally::add_fields(const PacketFields& fields) {
 }
 
 void Tally::add_search(const std::vector<Tried>& tried) {
-  for (const auto& [session, rule] : tried) {
+  for (const auto& [session, decision] : tried) {
+    const Rule* rule = decision.rule;
     if (rule == nullptr) continue;
     add("decided with an IPv4 network", limits(*rule, Family::ipv4));
     add("decided with an IPv6 network", limits(*rule, Family::ipv6));
@@ -67,8 +71,9 @@ void Tally::add_search(const std::vector<Tried>& tried) {
         rule->source_port || rule->destination_port);
   }
   add("several sessions tried", tried.size() > 1);
-  add("several decisions", std::count_if(tried.begin(), tried.end(),
-                                         [](const Tried& one) { return one.rule != nullptr; }) > 1);
+  add("several decisions", std::count_if(tried.begin(), tried.end(), [](const Tried& one) {
+                             return one.decision.rule != nullptr;
+                           }) > 1);
 }
 
 double Tally::percent(const std::string& what) const {

@@ -12,7 +12,7 @@ namespace vxtap::test {
 
 class Tally {
  public:
-  void add(const Sample& sample, const Decision& decision);
+  void add(const Sample& sample, const Expectation& expectation);
   uint64_t packets() const { return packets_; }
   double percent(const std::string& what) const;
   // `collect 40.0 %, ignore …`
