@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <array>
@@ -31,15 +32,16 @@ constexpr std::array kMigrations{
 };
 
 // The database is not what it was when it was written.
-class Damage : public std::runtime_error {
+class Damage : public Error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Damage(const std::string& what) : Error(Kind::internal, "StateDamaged", what) {}
 };
 
 [[noreturn]] void fail(sqlite3* database, const std::string& what) {
   const int code = sqlite3_errcode(database);
   const auto text = what + ": " + sqlite3_errmsg(database);
-  if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) throw Damage(text);
+  // Our statements are fixed: one that is refused found another schema than ours.
+  if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR) throw Damage(text);
   if (code == SQLITE_BUSY || code == SQLITE_LOCKED) {
     throw Error(Error::Kind::conflict, "StateInUse",
                 "another vxtapd uses this state directory: stop it, or choose another --state-dir",
@@ -92,6 +94,15 @@ class Statement {
   sqlite3* database_;
   sqlite3_stmt* statement_ = nullptr;
 };
+
+// The first column of the first row. The statement ends here: one that is still open would keep
+// checkpoints back.
+template <class Value>
+Value first_row(sqlite3* database, const char* sql, Value (Statement::*column)(int) const) {
+  Statement query(database, sql);
+  query.step();
+  return (query.*column)(0);
+}
 
 void execute(sqlite3* database, const char* sql) {
   if (sqlite3_exec(database, sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail(database, sql);
@@ -177,6 +188,14 @@ Store::Store(const std::filesystem::path& directory)
 Store::~Store() = default;
 
 void Store::open() {
+  if (access(directory_.c_str(), W_OK | X_OK) != 0) {
+    throw Error(
+        Error::Kind::internal, "StateNotWritable",
+        std::string("cannot write there: ") + std::strerror(errno) + "; choose another --state-dir",
+        "state-dir", directory_.string());
+  }
+  std::error_code error;
+  if (std::filesystem::file_size(file_, error) == 0 && !error) throw Damage("the file is empty");
   sqlite3* opened = nullptr;
   const int result =
       sqlite3_open_v2(file_.c_str(), &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
@@ -193,17 +212,17 @@ void Store::open() {
   execute(opened, "PRAGMA locking_mode=EXCLUSIVE");
   execute(opened, "PRAGMA journal_mode=WAL");
   execute(opened, "PRAGMA synchronous=FULL");
+  execute(opened, "PRAGMA wal_autocheckpoint=1");
   execute(opened, "BEGIN IMMEDIATE; COMMIT");  // takes the lock now
-  Statement check(opened, "PRAGMA quick_check");
-  if (check.step() && check.text(0) != "ok") throw Damage(check.text(0));
+  const auto found = first_row(opened, "PRAGMA integrity_check", &Statement::text);
+  if (found != "ok") throw Damage(found);
   migrate();
   read();
 }
 
 void Store::migrate() {
-  Statement query(database_.get(), "PRAGMA user_version");
-  query.step();
-  const auto version = static_cast<size_t>(query.number(0));
+  const auto version =
+      static_cast<size_t>(first_row(database_.get(), "PRAGMA user_version", &Statement::number));
   if (version > kMigrations.size()) {
     throw Error(Error::Kind::internal, "StateTooNew",
                 "the state was written by a newer vxtapd (its schema is " +

@@ -18,8 +18,6 @@ namespace http = boost::beast::http;
 using Unix = asio::local::stream_protocol;
 using boost::system::error_code;
 
-constexpr time_t kTimeoutSeconds = 60;
-
 std::string percent_encode(const std::string& text) {
   constexpr const char* kHex = "0123456789ABCDEF";
   std::string result;
@@ -58,11 +56,11 @@ std::string error_text(const Json& answer) {
   return text + part("message");
 }
 
-Unix::socket connect(asio::io_context& loop, const std::string& path) {
+Unix::socket connect(asio::io_context& loop, const std::string& path, time_t patience) {
   Unix::socket socket(loop);
   error_code error;
   socket.open(Unix(), error);
-  const timeval timeout{kTimeoutSeconds, 0};
+  const timeval timeout{patience, 0};
   setsockopt(socket.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
   setsockopt(socket.native_handle(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
   if (path.size() < sizeof(sockaddr_un{}.sun_path)) {
@@ -92,7 +90,7 @@ std::string target_of(const Request& request) {
 
 Answer Client::send(const Request& request) const {
   asio::io_context loop;
-  auto socket = connect(loop, socket_);
+  auto socket = connect(loop, socket_, patience_);
   http::request<http::string_body> message;
   message.version(11);
   message.method_string(request.method);

@@ -2,6 +2,7 @@
 
 // The daemon's API over its Unix socket.
 
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
@@ -48,7 +49,8 @@ struct Request {
 
 class Client {
  public:
-  explicit Client(std::string socket) : socket_(std::move(socket)) {}
+  // `patience`: seconds that the daemon may take.
+  Client(std::string socket, time_t patience) : socket_(std::move(socket)), patience_(patience) {}
 
   // Throws Failure for every answer that is not a success.
   Answer send(const Request& request) const;
@@ -56,6 +58,7 @@ class Client {
 
  private:
   std::string socket_;
+  time_t patience_;
 };
 
 }  // namespace vxtap::cli

@@ -4,13 +4,16 @@
 #include <algorithm>
 #include <iostream>
 #include <set>
+#include <string_view>
 
 #include "cli/context.h"
 
 namespace vxtap::cli {
 namespace {
 
-constexpr const char* kFileMark = ":file";  // the shell is to complete names of files
+constexpr time_t kPatience = 2;  // seconds: somebody waits with a finger on the key
+constexpr const char* kFileMark =
+    ":/file";  // the shell is to complete names of files; no name of ours has a slash
 
 std::vector<std::string> names_from(const Context& context, const std::vector<std::string>& path,
                                     const char* list, const char* field) {
@@ -27,7 +30,7 @@ std::vector<std::string> names_of(const Context& context, const std::string& kin
     if (kind == names::kSession) return names_from(context, {"sessions"}, "sessions", "name");
     if (kind == names::kInterface) return names_from(context, {"interfaces"}, "interfaces", "name");
     if (kind == names::kFile) return {kFileMark};
-  } catch (const Failure&) {
+  } catch (const std::exception&) {
     // A completion must not disturb the line that is being typed.
   }
   return {};
@@ -130,11 +133,11 @@ std::vector<std::string> candidates(const Context& context, const Position& posi
     }
     return result;
   }
-  for (const auto* command : position.command->get_subcommands({})) {
-    if (!command->get_group().empty()) result.push_back(command->get_name());
+  const auto commands = position.command->get_subcommands({});
+  for (const auto* command : commands) {
+    if (position.positionals == 0) result.push_back(command->get_name());
   }
-  if (!result.empty()) return result;
-  return positional_values(context, position);
+  return commands.empty() ? positional_values(context, position) : result;
 }
 
 }  // namespace
@@ -143,9 +146,14 @@ void complete(const CLI::App& app, const Context& context, const std::vector<std
   if (words.empty()) return;
   Position position{&app};
   Context daemon = context;
+  daemon.patience = kPatience;
   for (size_t i = 0; i + 1 < words.size(); ++i) {
-    const bool socket = position.pending != nullptr && position.pending->check_lname("socket");
-    if (socket) daemon.socket = words[i];
+    constexpr std::string_view kSocket = "--socket=";
+    const bool waits = position.pending != nullptr;
+    if (waits && position.pending->check_lname("socket")) daemon.socket = words[i];
+    if (!waits && !position.only_values && words[i].starts_with(kSocket)) {
+      daemon.socket = words[i].substr(kSocket.size());
+    }
     step(position, words[i]);
   }
   std::set<std::string> sorted;

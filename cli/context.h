@@ -15,7 +15,9 @@ struct Context {
   std::string socket = "/run/vxtap/vxtapd.sock";
   std::string output = "table";
 
-  Client client() const { return Client(socket); }
+  time_t patience = 60;  // seconds that the daemon may take
+
+  Client client() const { return {socket, patience}; }
   bool json() const { return output == "json"; }
 };
 
@@ -30,6 +32,8 @@ void print(const Context& context, const Answer& answer,
 // The same for a change, which says nothing to people but its warnings.
 void print_change(const Context& context, const Answer& answer);
 
+// The text without control characters, which could break a table or change the terminal: \n, \x1b.
+std::string visible(const std::string& text);
 // A value as a cell of a table: `-` if there is nothing, names joined by commas.
 std::string cell(const Json& value);
 

@@ -41,6 +41,11 @@ CLI::Option* Fields::number(const std::string& field, const std::string& help) {
   return add(field, help, number_or_text);
 }
 
+CLI::Option* Fields::text_or_any(const std::string& field, const std::string& help) {
+  return add(field, help,
+             [](const std::string& text) { return text == "any" ? Json() : Json(text); });
+}
+
 void Fields::flag(const std::string& option, const std::string& field, const std::string& help) {
   command_.add_flag_function(
       option, [body = body_, field](int64_t count) { (*body)[field] = count > 0; }, help);
@@ -51,6 +56,7 @@ void Fields::list(const std::string& option, const std::string& field, const std
       .add_option_function<std::vector<std::string>>(
           option, [body = body_, field](const std::vector<std::string>& l) { (*body)[field] = l; },
           help)
+      ->allow_extra_args(false)  // or it would take the words behind its value as well
       ->type_name(names::kInterface);
 }
 
@@ -67,6 +73,7 @@ void Fields::tags() {
             }
           },
           "key=value; may be given several times")
+      ->allow_extra_args(false)
       ->type_name("K=V");
 }
 
@@ -75,12 +82,14 @@ Json Fields::body() const {
 }
 
 CLI::Option* Selection::option(const std::string& parameter, const std::string& help) {
-  return command_.add_option_function<std::vector<std::string>>(
-      "--" + parameter,
-      [query = query_, parameter](const std::vector<std::string>& values) {
-        for (const auto& value : values) query->emplace_back(parameter, value);
-      },
-      help);
+  return command_
+      .add_option_function<std::vector<std::string>>(
+          "--" + parameter,
+          [query = query_, parameter](const std::vector<std::string>& values) {
+            for (const auto& value : values) query->emplace_back(parameter, value);
+          },
+          help)
+      ->allow_extra_args(false);
 }
 
 void Selection::flag(const std::string& parameter, const std::string& negation,

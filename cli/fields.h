@@ -21,6 +21,8 @@ class Fields {
   // The option's name is the field's, with dashes for underscores: --packet-length.
   CLI::Option* text(const std::string& field, const std::string& help);
   CLI::Option* number(const std::string& field, const std::string& help);
+  // `any` takes the field back to its default.
+  CLI::Option* text_or_any(const std::string& field, const std::string& help);
   void flag(const std::string& option, const std::string& field, const std::string& help);
   void list(const std::string& option, const std::string& field, const std::string& help);
   // --tag k=v …; without a value the key is taken away.

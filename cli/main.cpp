@@ -1,6 +1,8 @@
 // vxtap: the commands, and the way out.
 
+#include <clocale>
 #include <iostream>
+#include <stdexcept>
 #include <string_view>
 
 #include "cli/context.h"
@@ -39,6 +41,11 @@ int run(int argc, char** argv, Context& context) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    const auto unknown = app.remaining(true);
+    if (error.get_exit_code() != 0 && app.get_subcommands().empty() && !unknown.empty()) {
+      throw vxtap::cli::Failure(vxtap::cli::kInvalid,
+                                "there is no command '" + unknown.front() + "': see vxtap --help");
+    }
     return app.exit(error) == 0 ? kDone : vxtap::cli::kInvalid;
   }
   return kDone;
@@ -47,12 +54,16 @@ int run(int argc, char** argv, Context& context) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::setlocale(LC_CTYPE, "C.UTF-8");  // names are UTF-8, whatever the terminal's language is
   Context context;
   try {
-    return run(argc, argv, context);
+    const int code = run(argc, argv, context);
+    // An export that did not reach its file must not look like one that did.
+    if (!std::cout.flush()) throw std::runtime_error("the output could not be written whole");
+    return code;
   } catch (const vxtap::cli::Failure& failure) {
     if (context.json()) std::cout << failure.answer;
-    std::cerr << "vxtap: " << failure.what() << '\n';
+    std::cerr << "vxtap: " << vxtap::cli::visible(failure.what()) << '\n';
     return failure.code;
   } catch (const std::exception& error) {
     std::cerr << "vxtap: " << error.what() << '\n';

@@ -28,8 +28,9 @@ namespace {
 void add_match_fields(Fields& fields) {
   fields.text("policy", "collect or ignore")->check(CLI::IsMember({"collect", "ignore"}));
   fields.text("protocol", "all, icmp, icmpv6, tcp, udp, sctp, gre or a number 0-255");
-  fields.text("source_cidr", "network of the source, like 10.0.0.0/8 or 2001:db8::/32");
-  fields.text("destination_cidr", "network of the destination");
+  fields.text_or_any("source_cidr",
+                     "network of the source, like 10.0.0.0/8 or 2001:db8::/32, or any");
+  fields.text_or_any("destination_cidr", "network of the destination, or any");
   fields.text("source_port", "first/last, or -1/-1 for any; only tcp, udp and sctp");
   fields.text("destination_port", "first/last, or -1/-1 for any; only tcp, udp and sctp");
 }

@@ -1,16 +1,26 @@
 #include "cli/table.h"
 
 #include <algorithm>
+#include <cwchar>
 #include <iostream>
 
 namespace vxtap::cli {
 namespace {
 
-// Columns on a terminal, not bytes: names may be in any script.
+// Columns on a terminal, not bytes or characters: names may be in any script.
 size_t width(const std::string& text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char byte) {
-    return (static_cast<unsigned char>(byte) & 0xc0) != 0x80;
-  }));
+  size_t columns = 0;
+  mbstate_t state{};
+  for (size_t i = 0; i < text.size();) {
+    wchar_t character = 0;
+    const size_t length = std::mbrtowc(&character, text.data() + i, text.size() - i, &state);
+    const bool valid = length > 0 && length <= text.size() - i;
+    const int wide = valid ? wcwidth(character) : 1;
+    columns += static_cast<size_t>(std::max(wide, 0));
+    i += valid ? length : 1;
+    if (!valid) state = {};
+  }
+  return columns;
 }
 
 bool is_number(const std::string& text) {

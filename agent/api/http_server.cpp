@@ -60,7 +60,7 @@ std::vector<std::string> split(const std::string& text, char separator) {
   size_t begin = 0;
   while (begin <= text.size()) {
     const size_t end = std::min(text.find(separator, begin), text.size());
-    if (end > begin) parts.push_back(text.substr(begin, end - begin));
+    parts.push_back(text.substr(begin, end - begin));
     begin = end + 1;
   }
   return parts;
@@ -71,13 +71,15 @@ std::optional<HttpRequest> parse_target(const std::string& target) {
   HttpRequest request;
   const auto mark = target.find('?');
   request.path = target.substr(0, mark);
-  for (const auto& segment : split(request.path, '/')) {
+  if (!request.path.starts_with('/')) return std::nullopt;
+  for (const auto& segment : split(request.path.substr(1), '/')) {
     auto decoded = percent_decode(segment);
     if (!decoded) return std::nullopt;
     request.segments.push_back(std::move(*decoded));
   }
   if (mark == std::string::npos) return request;
   for (const auto& pair : split(target.substr(mark + 1), '&')) {
+    if (pair.empty()) continue;
     const auto equals = std::min(pair.find('='), pair.size());
     auto name = percent_decode(pair.substr(0, equals));
     auto value = percent_decode(equals < pair.size() ? pair.substr(equals + 1) : "");

@@ -2,6 +2,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <spdlog/spdlog.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -114,6 +115,19 @@ Fd make_rule_map(const RuleTable& table) {
   std::iota(indexes.begin(), indexes.end(), 0U);
   write_all(map.get(), indexes, table, "filling a rule table");
   return map;
+}
+
+// Each deletion would wait for a grace period; one call that puts the same tiny table in all their
+// places waits once. What cannot be dropped is overwritten when its number is used again.
+void drop_rule_tables(int rule_tables, const std::vector<uint32_t>& unused) noexcept {
+  if (unused.empty()) return;
+  try {
+    const Fd nothing = make_rule_map(RuleTable(1));
+    write_all(rule_tables, unused, std::vector<int>(unused.size(), nothing.get()),
+              "dropping rule tables");
+  } catch (const std::exception& error) {
+    spdlog::warn("{}", error.what());
+  }
 }
 
 }  // namespace
@@ -274,11 +288,13 @@ void Datapath::publish_slots(const CompiledConfiguration& configuration,
 void Datapath::drop_unused(const CompiledConfiguration& configuration,
                            const std::vector<uint32_t>& table_numbers) {
   const std::set<uint32_t> used(table_numbers.begin(), table_numbers.end());
+  std::vector<uint32_t> unused;
   std::erase_if(rule_tables_, [&](const auto& table) {
     if (used.contains(table.second)) return false;
-    bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.rule_tables), &table.second);
+    unused.push_back(table.second);
     return true;
   });
+  drop_rule_tables(bpf_map__fd(skeleton_->maps.rule_tables), unused);
   std::erase_if(destinations_, [&](const auto& destination) {
     if (configuration.destinations.contains(destination.first)) return false;
     bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.destinations), &destination.first);
@@ -294,11 +310,14 @@ void Datapath::drop_unused(const CompiledConfiguration& configuration,
 
 void Datapath::forget_counters(const std::function<bool(uint32_t counter_id)>& forgotten,
                                const std::function<bool(mirror_rule_counter_key)>& rule_forgotten) {
-  std::erase_if(counters_, forgotten);
-  for (const auto& key : keys_of<mirror_counter_key>(skeleton_->maps.mirror_counters)) {
-    if (!forgotten(key.counter_id)) continue;
-    bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.mirror_counters), &key);
-  }
+  std::erase_if(counters_, [&](uint32_t counter_id) {
+    if (!forgotten(counter_id)) return false;
+    for (const uint32_t direction : {MIRROR_INBOUND, MIRROR_OUTBOUND}) {
+      const mirror_counter_key key{counter_id, direction};
+      bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.mirror_counters), &key);
+    }
+    return true;
+  });
   for (const auto& key : keys_of<mirror_rule_counter_key>(skeleton_->maps.rule_counters)) {
     if (!rule_forgotten(key)) continue;
     bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.rule_counters), &key);

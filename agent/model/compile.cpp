@@ -76,6 +76,13 @@ std::vector<const Session*> by_priority(const Configuration& configuration) {
 const SharedRuleTable& RuleTables::of(const SharedFilter& filter, Direction direction) {
   auto& table = tables_[filter].at(static_cast<size_t>(direction));
   if (table) return table;
+  // A filter whose rules of this direction did not change keeps their table.
+  for (const auto& [known, tables] : tables_) {
+    const auto& other = tables.at(static_cast<size_t>(direction));
+    if (other && known->name == filter->name && known->of(direction) == filter->of(direction)) {
+      return table = other;
+    }
+  }
   auto compiled = std::make_shared<RuleTable>();
   compiled->reserve(filter->of(direction).size());
   for (const auto& rule : filter->of(direction)) {

@@ -12,9 +12,9 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "netns"))
 
-from traffic import Api  # noqa: E402
+from client import Api  # noqa: E402
 
-METHODS = ("get", "post", "put", "patch", "delete")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # What an answer may say of its object; the document states each that is there.
 TOLD = ("ETag", "Location", "Idempotency-Replayed", "Allow")
 
@@ -37,31 +37,30 @@ class Document:
         file = Path(__file__).resolve().parents[2] / "docs" / "openapi.yaml"
         self.root = yaml.safe_load(file.read_text())
         self.resolver = jsonschema.RefResolver.from_schema(self.root)
-        self.operations = [Operation(method.upper(), path)
-                           for path, item in self.root["paths"].items()
-                           for method in METHODS if method in item]
+        self.operations = [Operation(method, path) for path, item in self.root["paths"].items()
+                           for method in METHODS if method.lower() in item]
 
     def whole(self, node):
         """What a reference points to, or what is no reference."""
         return self.resolver.resolve(node["$ref"])[1] if "$ref" in node else node
 
-    def _node(self, operation):
+    def node(self, operation):
         return self.root["paths"][operation.path][operation.method.lower()]
 
     def parameters(self, operation, place):
         """By name, those of a place: query, header or path."""
-        item = self.root["paths"][operation.path]
-        known = map(self.whole, item.get("parameters", []) + self._node(operation).get("parameters", []))
+        nodes = self.root["paths"][operation.path], self.node(operation)
+        known = [self.whole(known) for node in nodes for known in node.get("parameters", [])]
         return {parameter["name"]: parameter for parameter in known if parameter["in"] == place}
 
     def request(self, operation):
         """The schema of the body, or None."""
-        body = self._node(operation).get("requestBody")
+        body = self.node(operation).get("requestBody")
         return body and body["content"]["application/json"]["schema"]
 
     def responses(self, operation):
         """By status, as a number. Without an operation: to what is none."""
-        found = self._node(operation)["responses"] if operation else self.root["x-other-requests"]
+        found = self.node(operation)["responses"] if operation else self.root["x-other-requests"]
         return {int(status): self.whole(response) for status, response in found.items()}
 
     def codes(self, operation):
@@ -110,7 +109,8 @@ class Document:
         [(content_type, media)] = response["content"].items()
         assert headers["Content-Type"] == content_type, where
         body = json.loads(content) if content_type == "application/json" else content.decode()
-        problems = [problem.message for problem in self.validator(media["schema"]).iter_errors(body)]
+        errors = self.validator(media["schema"]).iter_errors(body)
+        problems = [error.message for error in errors]
         assert not problems, f"{problems}: {where}"
         return body
 
@@ -121,23 +121,26 @@ DOCUMENT = Document()
 class CheckedApi(Api):
     """A client for which an answer that the document does not have is a failure."""
 
-    def send(self, method, target, body=None, **headers):
+    def call(self, method, target, body=None, **headers):
         """The whole answer. A body in bytes goes as it is; `if_match` is the header If-Match."""
         content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        self.request(method, target, content,
-                     {name.replace("_", "-"): value for name, value in headers.items()})
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        try:
+            self.request(method, target, content, headers)
+        except BrokenPipeError:
+            pass  # an answer may come before the request was sent whole, to one that is too large
         response = self.getresponse()
         content = response.read()
         body = DOCUMENT.check(method, target, response.status, response.headers, content)
         return Answer(response.status, response.headers, body)
 
     def ask(self, method, path, body=None):
-        answer = self.send(method, path, body)
+        answer = self.call(method, path, body)
         return answer.status, answer.body
 
     def refused(self, status, code, method, target, body=None, **headers):
         """The error, which must be that one."""
-        answer = self.send(method, target, body, **headers)
+        answer = self.call(method, target, body, **headers)
         assert (answer.status, answer.body.get("error", {}).get("code")) == (status, code), \
             (method, target[:200], str(body)[:300], answer.status, answer.body)
         return answer.body["error"]

@@ -96,7 +96,7 @@ def examples(*path):
 
 def test_commands_of_the_contract():
     found = {" ".join(path) for path in commands()}
-    assert found >= {"", "attach", "detach", "stats", "explain", "apply", "export", "status", "top",
+    assert found >= {"", "attach", "detach", "stats", "explain", "apply", "export", "status",
                      "version", "session start", "session stop"}
     verbs = {"filter": "create list show update delete", "rule": "add list update delete",
              "session": "create list show update delete"}

@@ -9,7 +9,7 @@ import threading
 import time
 
 from lab import COLLECTOR
-from traffic import Api
+from client import Api
 
 KILLS = int(os.environ.get("VXTAP_KILLS", "300"))
 LONGEST_LIFE = 0.05  # seconds of changes between start and kill: some of them, or half of one

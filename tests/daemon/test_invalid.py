@@ -3,16 +3,16 @@
 The table is in invalid.py. What of it is just allowed is tried in the same ways.
 """
 
-import http.client
 import json
 import re
-import socket
 from collections import namedtuple
 from contextlib import contextmanager
 
 import pytest
-from invalid import BASE, CHOICES, NEW, QUESTION, ROWS, WEB, Accepted, Cli, Http, Refused, ways
+from invalid import (ABSENT, BASE, CHOICES, NEW, QUESTION, ROWS, WEB, Accepted, Cli, Http, Refused,
+                     ways)
 from lab import BIN, run
+from client import Api
 
 EXIT = {400: 2, 404: 4, 405: 2, 409: 5, 412: 5, 413: 2}
 
@@ -21,18 +21,7 @@ Answer = namedtuple("Answer", "status body")
 Refusal = namedtuple("Refusal", "status code field value says", defaults=((),))
 
 
-class Api(http.client.HTTPConnection):
-    """A connection to the daemon that is kept."""
-
-    def __init__(self, path):
-        super().__init__("vxtap", timeout=30)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
+class Client(Api):
     def send_request(self, request):
         try:
             self.request(request.method, request.target, text_of(request.body), request.headers)
@@ -52,7 +41,7 @@ def text_of(body):
 
 @pytest.fixture(scope="module")
 def api(shared):
-    connection = Api(shared.socket)
+    connection = Client(shared.socket)
     put(connection, BASE)
     yield connection
     connection.close()
@@ -130,9 +119,9 @@ def check_usage(lab, api, request, *says):
 
 
 def brief(row):
-    text = ",".join(f"{field}={value!r}" if not callable(value) else field
+    text = ",".join(f"no {field}" if value is ABSENT else f"{field}={value!r}"
                     for field, value in row.fields.items())
-    return f"{row.kind}({text[:40]})" if len(text) <= 40 else f"{row.kind}({text[:37]}...)"
+    return f"{row.kind}({text if len(text) <= 40 else text[:37] + '...'})"
 
 
 def cases(kind):
@@ -158,7 +147,10 @@ def check_stored(found, row):
 def stored(document, row, way):
     """The object that the way has created or changed."""
     changed = "PATCH" in way.name or "update" in way.name
-    find = lambda kind, name: next(o for o in document[f"{kind}s"] if o["name"] == name)  # noqa: E731
+
+    def find(kind, name):
+        return next(found for found in document[f"{kind}s"] if found["name"] == name)
+
     if row.kind != "rule":
         return find(row.kind, {"filter": "web", "session": "ids"}[row.kind] if changed
                     else row.fields.get("name", "new"))
@@ -426,7 +418,8 @@ PARAMETERS = [
         (("InvalidParameter", "rules", "2", ("0 or 1",)), Http("GET", "/v1/stats?rules=2")),
         (("InvalidParameter", "enabled", "yes", ("0 or 1",)),
          Http("GET", "/v1/sessions?enabled=yes")),
-        (("InvalidParameter", "group", "a", ("twice",)), Http("GET", "/v1/filters?group=a&group=b")),
+        (("InvalidParameter", "group", "a", ("twice",)),
+         Http("GET", "/v1/filters?group=a&group=b")),
         (("InvalidParameter", "tag", "team", ("key=value",)), Http("GET", "/v1/filters?tag=team"),
          Http("GET", "/v1/sessions?tag=team"), Cli(("filter", "list", "--tag", "team")),
          Cli(("session", "list", "--tag", "team"))),
@@ -485,7 +478,18 @@ def test_key_of_another_request(shared, api):
     key = {"Idempotency-Key": "one"}
     assert api.send_request(Http("POST", "/v1/sessions/ids/start", None, key)).status == 200
     check_refused(shared, api, Http("POST", "/v1/sessions/ids/stop", None, key),
-                  Refusal(409, "IdempotencyKeyReused", "Idempotency-Key", "one", ("key of its own",)))
+                  Refusal(409, "IdempotencyKeyReused", "Idempotency-Key", "one",
+                          ("key of its own",)))
+
+
+def test_own_devices(shared, api):
+    """All that the daemon has made: what else the host has is the lab's."""
+    links = json.loads(shared.run("host", "ip", "-j", "link").stdout)
+    own = {link["ifname"] for link in links} - {"lo", "src0", "und0"}
+    assert "vxtap0" in own
+    for device in own:
+        check_refused(shared, api, Http("PATCH", "/v1/sessions/ids", {"sources": [device]}),
+                      Refusal(400, "OwnDevice", "sources", device, ("mirror itself",)))
 
 
 RULE_OPTIONS = ("web", "--direction", "inbound", "--priority", "30")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from lab import BIN, HOST, run
-from traffic import Api
+from client import Api
 
 EMPTY = {"filters": [], "sessions": []}
 SCHEMA_VERSION = range(60, 64)  # in the header of a database: sqlite.org/fileformat.html §1.3

@@ -4,6 +4,7 @@ The host runs vxtapd: `src0` is its interface to the client, `und0` the one to t
 Offloads are off, so that every packet that a capture sees is a packet of the wire.
 """
 
+import itertools
 import os
 import re
 import signal
@@ -12,8 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-BIN = Path(os.environ.get("VXTAP_BIN_DIR", Path(__file__).resolve().parents[2] / "build" / "bin"))
+BIN = Path(os.environ.get("VXTAP_BIN_DIR",
+                          Path(__file__).resolve().parents[2] / "build" / "bin")).absolute()
 PREFIX = "vxtap-test-"
+numbers = itertools.count()
 PATIENCE = 60  # seconds; an emulated machine is slow
 
 CLIENT, HOST, COLLECTOR = "10.90.0.2", "10.90.0.1", "10.91.0.2"
@@ -84,7 +87,9 @@ class Lab:
         self.state = str(self.path / "state")
         self.processes = []
         self.daemon = None
-        self.names = {role: f"{PREFIX}{os.getpid()}-{role}" for role in ("client", "host", "collector")}
+        number = next(numbers)  # a process may have several labs
+        self.names = {role: f"{PREFIX}{os.getpid()}-{number}-{role}"
+                      for role in ("client", "host", "collector")}
         try:
             self._make(underlay_mtu)
         except BaseException:

@@ -12,7 +12,7 @@ import struct
 from capture import Capture, decapsulate
 from lab import COLLECTOR, HOST, wait_for
 from mirror import PYTHON, TRAFFIC
-from traffic import Api
+from client import Api
 
 CHANGES = int(os.environ.get("VXTAP_SWITCHES", "1000"))
 RATE = 2000  # numbers a second
