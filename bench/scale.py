@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "netns"))
 
 from mirror import Mirror  # noqa: E402
-from traffic import Api  # noqa: E402
+from client import Api  # noqa: E402
 
 AIMS = {"apply": 2.0, "rule, API": 0.1, "rule, CLI": 0.1}  # seconds
 RULE_CHANGES = 10  # a round

@@ -2,17 +2,13 @@
 
 import json
 import re
-import sys
 from collections import namedtuple
 from pathlib import Path
 from urllib.parse import quote
 
 import jsonschema
 import yaml
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "netns"))
-
-from client import Api  # noqa: E402
+from client import Api
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # What an answer may say of its object; the document states each that is there.

@@ -17,6 +17,17 @@ def read_pcap(path):
     return frames
 
 
+def read_packets(path):
+    """What traffic.py writes: packets, each behind its length."""
+    data = path.read_bytes()
+    packets, offset = [], 0
+    while offset < len(data):
+        length = struct.unpack_from("=I", data, offset)[0]
+        packets.append(data[offset + 4:offset + 4 + length])
+        offset += 4 + length
+    return packets
+
+
 class Capture:
     """tcpdump on a device. `direction`: in, out or inout."""
 

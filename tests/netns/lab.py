@@ -19,6 +19,8 @@ PREFIX = "vxtap-test-"
 numbers = itertools.count()
 PATIENCE = 60  # seconds; an emulated machine is slow
 
+OFFLOADS = ("tso", "gso", "gro", "tx", "rx", "txvlan", "rxvlan")
+
 CLIENT, HOST, COLLECTOR = "10.90.0.2", "10.90.0.1", "10.91.0.2"
 CLIENT6, HOST6, COLLECTOR6 = "fd90::2", "fd90::1", "fd91::2"
 
@@ -79,6 +81,8 @@ class Process:
 
 
 class Lab:
+    ROLES = ("client", "host", "collector")
+
     def __init__(self, underlay_mtu=9000):
         sweep()
         self.directory = tempfile.TemporaryDirectory(prefix="vxtap-test-")
@@ -89,34 +93,47 @@ class Lab:
         self.daemon = None
         number = next(numbers)  # a process may have several labs
         self.names = {role: f"{PREFIX}{os.getpid()}-{number}-{role}"
-                      for role in ("client", "host", "collector")}
+                      for role in self.ROLES}
         try:
+            self._namespaces()
             self._make(underlay_mtu)
         except BaseException:
             self.close()
             raise
 
     def _make(self, underlay_mtu):
+        self._veth("client", "cli0", "host", "src0", 1500)
+        self._veth("host", "und0", "collector", "col0", underlay_mtu)
+        self._addresses()
+
+    def _namespaces(self):
         for name in self.names.values():
             run("ip", "netns", "add", name)
             run("ip", "-n", name, "link", "set", "lo", "up")
-        self._cable(("client", "cli0", CLIENT, CLIENT6), ("host", "src0", HOST, HOST6), 1500)
-        self._cable(("host", "und0", "10.91.0.1", "fd91::1"),
-                    ("collector", "col0", COLLECTOR, COLLECTOR6), underlay_mtu)
 
-    def _cable(self, near, far, mtu):
-        run("ip", "link", "add", near[1], "netns", self.names[near[0]], "type", "veth",
-            "peer", "name", far[1], "netns", self.names[far[0]])
-        for role, device, address, address6 in (near, far):
-            name = self.names[role]
-            self.run(role, "ethtool", "-K", device, "tso", "off", "gso", "off", "gro", "off",
-                     "tx", "off", "rx", "off", "txvlan", "off", "rxvlan", "off")
+    def _veth(self, near_role, near, far_role, far, mtu):
+        run("ip", "link", "add", near, "netns", self.names[near_role], "type", "veth",
+            "peer", "name", far, "netns", self.names[far_role])
+        for role, device in ((near_role, near), (far_role, far)):
+            self.offloads(role, device, "off")
             # No link-local address: IPv6 says nothing by itself then, and captures can be exact.
-            run("ip", "-n", name, "link", "set", device, "addrgenmode", "none")
-            run("ip", "-n", name, "link", "set", device, "mtu", str(mtu), "up")
+            run("ip", "-n", self.names[role], "link", "set", device, "addrgenmode", "none")
+            run("ip", "-n", self.names[role], "link", "set", device, "mtu", str(mtu), "up")
+
+    def offloads(self, role, device, switch):
+        self.run(role, "ethtool", "-K", device, *(word for name in OFFLOADS for word in (name, switch)))
+
+    def _addresses(self):
+        ends = (("client", "cli0", CLIENT, CLIENT6), ("host", "src0", HOST, HOST6),
+                ("host", "und0", "10.91.0.1", "fd91::1"),
+                ("collector", "col0", COLLECTOR, COLLECTOR6))
+        for role, device, address, address6 in ends:
+            name = self.names[role]
             run("ip", "-n", name, "address", "add", f"{address}/24", "dev", device)
             run("ip", "-n", name, "address", "add", f"{address6}/64", "dev", device, "nodad")
-        for (role, device, _, _), (peer_role, peer, _, address6) in ((near, far), (far, near)):
+        for near, far in ((0, 1), (1, 0), (2, 3), (3, 2)):
+            role, device = ends[near][:2]
+            peer_role, peer, _, address6 = ends[far]
             mac = self.run(peer_role, "cat", f"/sys/class/net/{peer}/address").stdout.strip()
             run("ip", "-n", self.names[role], "neighbour", "replace", address6, "lladdr", mac,
                 "dev", device, "nud", "permanent")

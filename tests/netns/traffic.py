@@ -1,5 +1,7 @@
 """Real traffic between the hosts of a lab. Run as a program: one end of it, inside a namespace."""
 
+import errno
+import fcntl
 import os
 import signal
 import socket
@@ -69,7 +71,8 @@ def udp_client(address, port, count, size, source_port="0", pause="0"):
 
 def udp_sink(address, *ports):
     """Takes datagrams and reads none: nobody is told that a port is closed."""
-    sinks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in ports]
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sinks = [socket.socket(family, socket.SOCK_DGRAM) for _ in ports]
     for sink, port in zip(sinks, ports):
         sink.bind((address, int(port)))
     print("listening", file=sys.stderr, flush=True)
@@ -92,11 +95,71 @@ def udp_stream(address, rate, *ports):
     print(f"sent {number}", file=sys.stderr, flush=True)
 
 
-def raw_frame(device, text):
-    """Sends one Ethernet frame, given in hexadecimal."""
+def udp_segments(address, port, size, count):
+    """Sends super-packets of datagrams of that size and a shorter last one, or the same one by one where
+    the kernel has no segmentation offload for them."""
+    udp_segment, most = 103, 20
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    data = b"s" * (int(size) * most + int(size) // 2)
+    with socket.socket(family, socket.SOCK_DGRAM) as sender:
+        sender.connect((address, int(port)))
+        for _ in range(int(count)):
+            sender.setsockopt(socket.IPPROTO_UDP, udp_segment, int(size))
+            try:
+                sender.send(data)
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                sender.setsockopt(socket.IPPROTO_UDP, udp_segment, 0)
+                for offset in range(0, len(data), int(size)):
+                    sender.send(data[offset:offset + int(size)])
+
+
+def raw_frame(device, *texts):
+    """Sends Ethernet frames, given in hexadecimal."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
         sender.bind((device, 0))
-        sender.send(bytes.fromhex(text))
+        for text in texts:
+            sender.send(bytes.fromhex(text))
+
+
+def turned_round(packet):
+    """The answer to an ICMP echo request or a datagram: for these, swapping keeps every checksum but that
+    of the request's type."""
+    ipv4 = packet[0] >> 4 == 4
+    start, size, header = (12, 4, (packet[0] & 15) * 4) if ipv4 else (8, 16, 40)
+    protocol = packet[9 if ipv4 else 6]
+    answer = bytearray(packet)
+    answer[start:start + size] = packet[start + size:start + 2 * size]
+    answer[start + size:start + 2 * size] = packet[start:start + size]
+    if protocol == socket.IPPROTO_UDP:
+        answer[header:header + 4] = packet[header + 2:header + 4] + packet[header:header + 2]
+        return bytes(answer)
+    request, reply = (8, 0) if ipv4 else (128, 129)
+    if protocol not in (socket.IPPROTO_ICMP, socket.IPPROTO_ICMPV6) or packet[header] != request:
+        return None
+    checksum = struct.unpack_from("!H", packet, header + 2)[0] + ((request - reply) << 8)
+    checksum = (checksum & 0xFFFF) + (checksum >> 16) if checksum > 0 else checksum + 0xFFFF
+    answer[header] = reply
+    struct.pack_into("!H", answer, header + 2, checksum)
+    return bytes(answer)
+
+
+def tun(device, path):
+    """The far end of a tun device, which answers; writes what it gets and gives to `path`.out and .in,
+    each packet behind its length."""
+    tunsetiff, iff_tun, iff_no_pi = 0x400454CA, 0x0001, 0x1000
+    descriptor = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(descriptor, tunsetiff, struct.pack("16sH", device.encode(), iff_tun | iff_no_pi))
+    print("listening", file=sys.stderr, flush=True)
+    with open(path + ".out", "wb", 0) as sent, open(path + ".in", "wb", 0) as received:
+        while True:
+            packet = os.read(descriptor, 65536)
+            sent.write(struct.pack("=I", len(packet)) + packet)
+            answer = turned_round(packet)
+            if answer:
+                received.write(struct.pack("=I", len(answer)) + answer)
+                os.write(descriptor, answer)
 
 
 def raw_ip(address, protocol):
@@ -106,5 +169,5 @@ def raw_ip(address, protocol):
 
 
 if __name__ == "__main__":
-    {f.__name__: f for f in (tcp_server, tcp_client, udp_echo, udp_client, udp_sink, udp_stream,
-                             raw_frame, raw_ip)}[sys.argv[1]](*sys.argv[2:])
+    {f.__name__: f for f in (tcp_server, tcp_client, udp_echo, udp_client, udp_segments, udp_sink,
+                             udp_stream, raw_frame, raw_ip, tun)}[sys.argv[1]](*sys.argv[2:])
