@@ -20,6 +20,14 @@ def network_offset(frame):
     return offset + 2 if kind in (IPV4, IPV6) else None
 
 
+def is_unicast(frame):
+    """Whether it is an IP packet for one host."""
+    start = network_offset(frame)
+    if start is None:
+        return False
+    return frame[start + 16] < 224 if frame[start] >> 4 == 4 else frame[start + 24] != 0xFF
+
+
 def flow(frame):
     """Who speaks to whom: the packets of one flow have an order. Fragments count as one."""
     start = network_offset(frame)
@@ -51,15 +59,16 @@ def by_flow(frames):
 
 
 def differences(expected, copies):
-    """Counts of missing, unexpected (altered ones are both), doubled and reordered copies; empty if they
-    are what was expected."""
+    """The frames that are missing, unexpected (altered ones are both), doubled or reordered; empty if the
+    copies are what was expected."""
     wanted, got = Counter(expected), Counter(copies)
-    surplus = got - wanted
-    result = Counter(missing=sum((wanted - got).values()),
-                     doubled=sum(count for frame, count in surplus.items() if frame in wanted),
-                     unexpected=sum(count for frame, count in surplus.items() if frame not in wanted))
+    surplus = list((got - wanted).elements())
+    found = {"missing": list((wanted - got).elements()),
+             "doubled": [frame for frame in surplus if frame in wanted],
+             "unexpected": [frame for frame in surplus if frame not in wanted],
+             "reordered": []}
     sequences = by_flow(copies)
     for key, frames in by_flow(expected).items():
-        if Counter(frames) == Counter(sequences[key]) and frames != sequences[key]:
-            result["reordered"] += sum(a != b for a, b in zip(frames, sequences[key]))
-    return +result
+        if Counter(frames) == Counter(sequences[key]):
+            found["reordered"] += [a for a, b in zip(frames, sequences[key]) if a != b]
+    return {kind: f"{len(frames)}, as {frames[0][:80].hex()}" for kind, frames in found.items() if frames}

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 from capture import decapsulate, read_packets
-from compare import cut, differences, network_offset
+from compare import cut, differences, is_unicast
 from lab import CLIENT, CLIENT6, COLLECTOR, COLLECTOR6, HOST, HOST6
 from mirror import PYTHON, TRAFFIC
 from wire import WIRE_MTU, WireMirror
 
-ALL = {"priority": 1, "policy": "collect"}
+# Multicast is what the hosts say by themselves, at any time, also while captures start.
+UNICAST = [{"priority": 1, "policy": "ignore", "destination_cidr": "224.0.0.0/4"},
+           {"priority": 2, "policy": "ignore", "destination_cidr": "ff00::/8"},
+           {"priority": 3, "policy": "collect"}]
 NO_STATIONS = bytes(12)
 TUN, TUN6 = "10.92.0", "fd92::"
 OWN_HEADERS = {"ipv4-1500": 50, "ipv4-9000": 50, "ipv6-1500": 70}  # on the underlay, RFC 7348
@@ -79,11 +82,16 @@ def ping(lab, role, *arguments):
     lab.run(role, "ping", "-c", "3", "-i", "0.01", "-W", "10", *arguments)
 
 
+@pytest.fixture(scope="module")
+def sinks(lab):
+    """Where datagrams may go that nobody answers."""
+    return [lab.server(role, "udp_sink", address, "7000")
+            for role, address in (("client", CLIENT), ("client", CLIENT6), ("host", HOST),
+                                  ("host", HOST6))]
+
+
 def send_traffic(lab, mtu):
     """Every kind, from the client and from the host."""
-    sinks = [lab.server(role, "udp_sink", address, "7000")
-             for role, address in (("client", CLIENT), ("client", CLIENT6), ("host", HOST),
-                                   ("host", HOST6))]
     for address in (HOST, HOST6):
         lab.tcp(address, "8080", "400000")
         lab.client("udp_segments", address, "7000", str(mtu - 100), "5")
@@ -100,8 +108,6 @@ def send_traffic(lab, mtu):
         for size in ("10", "1000", "3000"):
             ping(lab, "host", "-s", size, address)
         lab.run("host", PYTHON, TRAFFIC, "udp_client", address, "5353", "5", "700")
-    for sink in sinks:
-        sink.stop()
 
 
 def packets_of_tun(paths, before):
@@ -131,7 +137,7 @@ def check_with_tshark(lab, path):
 @pytest.mark.parametrize("offloads", ["on", "off"])
 @pytest.mark.parametrize("underlay", UNDERLAYS)
 @pytest.mark.parametrize("length", CUTS)
-def test_copies(lab, tun, length, underlay, offloads):
+def test_copies(lab, tun, sinks, length, underlay, offloads):
     source_mtu, packet_length = CUTS[length]
     destination, underlay_mtu = UNDERLAYS[underlay]
     if (length, underlay_mtu) == ("mtu", 9000):
@@ -140,17 +146,17 @@ def test_copies(lab, tun, length, underlay, offloads):
     lab.set_underlay(underlay_mtu)
     name = f"{length}-{underlay}-{offloads}"
     # A session of its own counts from zero.
-    lab.apply({"filters": [{"name": "all", "inbound": [ALL], "outbound": [ALL]}],
+    lab.apply({"filters": [{"name": "all", "inbound": UNICAST, "outbound": UNICAST}],
                "sessions": [{"name": name, "filter": "all", "sources": ["src0", "tun0"],
                              "destination": destination, "vni": 42, "priority": 1,
                              "packet_length": packet_length, "enabled": True}]}, "--prune")
     before = [read_packets(path) for path in tun]
     captures = lab.wire_captures()
     send_traffic(lab, source_mtu)
-    references = {("src0", direction): [frame for frame in capture.stop() if network_offset(frame)]
-                  for direction, capture in zip(("inbound", "outbound"), captures)}
+    references = {("src0", "inbound"): captures[0].stop(), ("src0", "outbound"): captures[1].stop()}
     copies = [decapsulate(frame).inner for frame in captures[2].stop()]
     references.update(zip((("tun0", "inbound"), ("tun0", "outbound")), packets_of_tun(tun, before)))
+    references = {key: list(filter(is_unicast, frames)) for key, frames in references.items()}
     most = min(packet_length, underlay_mtu - OWN_HEADERS[underlay])
     expected = {key: [cut(frame, most) for frame in frames] for key, frames in references.items()}
     assert not differences([frame for frames in expected.values() for frame in frames], copies)

@@ -81,8 +81,7 @@ def udp_sink(address, *ports):
 
 def udp_stream(address, rate, *ports):
     """Sends every number from 0 to each of the ports, so many numbers a second, until it is told to
-    stop; then says how many. It keeps to one processor, so that packets pass in their order."""
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    stop; then says how many."""
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     number, start = 0, time.monotonic()
@@ -98,7 +97,8 @@ def udp_stream(address, rate, *ports):
 def udp_segments(address, port, size, count):
     """Sends super-packets of datagrams of that size and a shorter last one, or the same one by one where
     the kernel has no segmentation offload for them."""
-    udp_segment, most = 103, 20
+    udp_segment = 103
+    most = min(20, 60000 // int(size))
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     data = b"s" * (int(size) * most + int(size) // 2)
     with socket.socket(family, socket.SOCK_DGRAM) as sender:
@@ -123,19 +123,30 @@ def raw_frame(device, *texts):
             sender.send(bytes.fromhex(text))
 
 
+def transport(packet):
+    """The protocol of an IP packet, where its header begins, and whether that is in another fragment."""
+    if packet[0] >> 4 == 4:
+        later = struct.unpack_from("!H", packet, 6)[0] & 0x1FFF
+        return packet[9], (packet[0] & 15) * 4, later
+    if packet[6] == socket.IPPROTO_FRAGMENT:
+        return packet[40], 48, struct.unpack_from("!H", packet, 42)[0] & ~7
+    return packet[6], 40, 0
+
+
 def turned_round(packet):
     """The answer to an ICMP echo request or a datagram: for these, swapping keeps every checksum but that
     of the request's type."""
-    ipv4 = packet[0] >> 4 == 4
-    start, size, header = (12, 4, (packet[0] & 15) * 4) if ipv4 else (8, 16, 40)
-    protocol = packet[9 if ipv4 else 6]
+    start, size = (12, 4) if packet[0] >> 4 == 4 else (8, 16)
+    protocol, header, later = transport(packet)
     answer = bytearray(packet)
     answer[start:start + size] = packet[start + size:start + 2 * size]
     answer[start + size:start + 2 * size] = packet[start:start + size]
+    if later:
+        return bytes(answer)
     if protocol == socket.IPPROTO_UDP:
         answer[header:header + 4] = packet[header + 2:header + 4] + packet[header:header + 2]
         return bytes(answer)
-    request, reply = (8, 0) if ipv4 else (128, 129)
+    request, reply = (8, 0) if protocol == socket.IPPROTO_ICMP else (128, 129)
     if protocol not in (socket.IPPROTO_ICMP, socket.IPPROTO_ICMPV6) or packet[header] != request:
         return None
     checksum = struct.unpack_from("!H", packet, header + 2)[0] + ((request - reply) << 8)
@@ -169,5 +180,7 @@ def raw_ip(address, protocol):
 
 
 if __name__ == "__main__":
+    # All on one processor: between two, packets of one flow overtake each other on a virtual cable.
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     {f.__name__: f for f in (tcp_server, tcp_client, udp_echo, udp_client, udp_segments, udp_sink,
                              udp_stream, raw_frame, raw_ip, tun)}[sys.argv[1]](*sys.argv[2:])
