@@ -9,7 +9,7 @@
 namespace vxtap {
 namespace {
 
-constexpr std::chrono::minutes kRefusalLasts{1};
+constexpr std::chrono::seconds kRefusalLasts{10};
 
 }  // namespace
 

@@ -35,7 +35,7 @@ class Underlay {
   }
 
   std::map<Address, Surroundings::Path> paths() const;
-  // What is wrong with the way to each destination, or what its collector said in the last minute.
+  // What is wrong with the way to each destination, or what its collector said in the last seconds.
   // Sentences.
   std::map<Address, std::string> problems();
 

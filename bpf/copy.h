@@ -72,11 +72,15 @@ static __always_inline __u32 copy_device(struct __sk_buff *skb, __u32 limit)
 	return limit && needs_segmenter(skb) ? segmenter_ifindex : tunnel_ifindex;
 }
 
+#define NET_XMIT_CN 2
+
 static __always_inline enum mirror_drop drop_reason(long error)
 {
 	switch (error) {
+	case 0: /* lost between two devices of the mirror */
 	case -EINVAL: /* no such device */
 	case -ENETDOWN:
+	case NET_XMIT_CN: /* the tunnel device has no queue but while it goes down, and that takes nothing */
 		return MIRROR_DROP_NO_DEVICE;
 	case -ENOMEM:
 		return MIRROR_DROP_NO_MEMORY;
@@ -89,14 +93,20 @@ static __always_inline enum mirror_drop drop_reason(long error)
 static __always_inline void account(struct mirror_counters *counters, const struct copy *copy,
 				    long error)
 {
-	__u32 reason = copy->drop < MIRROR_DROPS ? copy->drop : drop_reason(error);
+	__u32 reason = copy->drop;
 
+	if (reason >= MIRROR_DROPS)
+		reason = drop_reason(error);
 	counters->matched_packets += copy->packets;
 	counters->matched_bytes += copy->bytes;
+	if (error) {
+		counters->dropped_packets[reason] += copy->packets;
+		return;
+	}
 	counters->mirrored_packets += copy->sent_packets;
 	counters->mirrored_bytes += copy->sent_bytes;
 	counters->truncated_packets += copy->cut_packets;
-	if (copy->sent_packets < copy->packets && reason < MIRROR_DROPS)
+	if (copy->sent_packets < copy->packets)
 		counters->dropped_packets[reason] += copy->packets - copy->sent_packets;
 }
 

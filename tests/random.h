@@ -1,7 +1,7 @@
 #pragma once
 
-// Chance for tests: the same seed gives the same values on every machine, which the distributions
-// of the standard library do not promise.
+// Chance for tests: the same seed gives the same values with every standard library, which its own
+// distributions do not promise.
 
 #include <cstdint>
 #include <cstdlib>

@@ -189,8 +189,11 @@ class Composer {
   void add(Layer layer) { sample_.packet = std::move(sample_.packet) / std::move(layer); }
 
   void compose_ipv4(Layer transport) {
-    Ipv4 header{
-        .fragment_offset = offset_, .more_fragments = more_, .id = static_cast<uint16_t>(id_)};
+    // Only IPv6 has fragments that are the whole datagram (RFC 6946).
+    const bool first = sample_.fragment && !sample_.later_fragment;
+    Ipv4 header{.fragment_offset = offset_,
+                .more_fragments = more_ || first,
+                .id = static_cast<uint16_t>(id_)};
     if (random_.chance(25)) header.header_words = random_.number<uint8_t>(6, 15);
     if (fields_.ports && random_.chance(5)) {
       // The ports lie in the padding of the frame, behind the packet's end.

@@ -1,7 +1,7 @@
 #pragma once
 
-// Mirrors and packets at random for the reference test: packets are aimed at rules and often miss
-// them by one.
+// Configurations and packets at random for the reference test: packets are aimed at rules and often
+// miss them by one.
 
 #include <optional>
 #include <vector>

@@ -1,5 +1,5 @@
 // The loaded programs decide as plain C++ does, on random configurations and packets.
-// VXTAP_TEST_PAIRS says how many pairs of the two, for slow machines.
+// VXTAP_TEST_PAIRS says how many pairs of the two at least, for slow machines.
 
 #include <algorithm>
 #include <cstring>

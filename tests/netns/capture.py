@@ -38,6 +38,10 @@ class Capture:
                                  "-w", str(self.path), *expression)
         self.process.wait_for_line("listening on")
 
+    def frames(self):
+        """Those that have come so far."""
+        return read_pcap(self.path)
+
     def stop(self):
         """The frames. Waits until no more come."""
         size = -1

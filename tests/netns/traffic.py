@@ -48,14 +48,20 @@ def udp_echo(address, port):
             server.sendto(data, peer)
 
 
-def udp_client(address, port, count, size, source_port="0", pause="0"):
-    """Sends numbered datagrams and wants each of them back exactly once, in order."""
+def udp_client(address, port, count, size, source_port="0", pause="0", until="all"):
+    """Sends numbered datagrams and wants each of them back exactly once, in order; all of them, or fewer
+    if it is told to stop."""
+    stopped = []
+    if until == "until_stopped":
+        signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as client:
         client.settimeout(30)
         client.bind(("", int(source_port)))
         client.connect((address, int(port)))
         for number in range(int(count)):
+            if stopped:
+                break
             client.send(struct.pack("!I", number).ljust(int(size), b"u"))
             answer = client.recv(65536)
             if struct.unpack_from("!I", answer)[0] != number:

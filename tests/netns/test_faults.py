@@ -1,0 +1,203 @@
+"""What goes wrong on the way to the collector: production goes on, each lost copy is counted under its own
+reason, status says in words what is wrong, and the mirror heals by itself."""
+
+import contextlib
+import json
+import struct
+
+import pytest
+from capture import Capture
+from lab import COLLECTOR, HOST, wait_for
+from mirror import PYTHON, TRAFFIC
+
+UDP = '{"priority": 1, "policy": "collect", "protocol": "udp"}'
+
+
+@pytest.fixture
+def receiver(mirror):
+    """Without one the collector refuses every copy."""
+    return mirror.server("collector", "udp_sink", COLLECTOR, "4789")
+
+
+@contextlib.contextmanager
+def production(mirror):
+    """Numbered datagrams and their answers, a thousand a second, for as long as the block lasts. The client
+    ends with an error if one is lost, doubled or late in its order."""
+    server = mirror.server("host", "udp_echo", HOST, "5353")
+    client = mirror.start("client", PYTHON, TRAFFIC, "udp_client", HOST, "5353", "60000", "64", "0",
+                          "0.001", "until_stopped")
+    yield
+    assert client.stop() == 0, client.log.read_text()
+    server.stop()
+
+
+def totals(mirror):
+    """The session's counters, which add up at any time but for the packets of that moment."""
+    return mirror.session()["totals"]
+
+
+def problems(mirror):
+    return json.loads(mirror.vxtap("status", "-o", "json").stdout)["problems"]
+
+
+def wait_for_drops(mirror, reason):
+    before = totals(mirror)["drops"].get(reason, 0)
+    wait_for(f"copies dropped: {reason}", lambda: totals(mirror)["drops"].get(reason, 0) > before + 50)
+
+
+def wait_for_copies(mirror):
+    """Until copies leave, and none is dropped any more."""
+    def healed():
+        before, after = totals(mirror), wait_a_moment(mirror)
+        return (after["mirrored_packets"] > before["mirrored_packets"] + 20
+                and after["dropped_packets"] == before["dropped_packets"])
+
+    wait_for("copies leave again", healed)
+
+
+def wait_a_moment(mirror):
+    before = totals(mirror)["matched_packets"]
+    wait_for("some traffic", lambda: totals(mirror)["matched_packets"] > before + 50)
+    return totals(mirror)
+
+
+def host(*command):
+    return lambda mirror: mirror.run("host", *command)
+
+
+def collector(*command):
+    return lambda mirror: mirror.run("collector", *command)
+
+
+def lose_neighbour(mirror):
+    mirror.run("collector", "ip", "link", "set", "col0", "arp", "off")
+    mirror.run("host", "ip", "neighbour", "flush", "dev", "und0")
+
+
+# name: (how it comes, how it goes or None if that is the mirror's own work, reason, words of status)
+FAULTS = {
+    "no route": (host("ip", "route", "delete", "10.91.0.0/24", "dev", "und0"),
+                 host("ip", "route", "add", "10.91.0.0/24", "dev", "und0"),
+                 "no_route", "no route to 10.91.0.2"),
+    "blackhole": (host("ip", "route", "add", "blackhole", COLLECTOR),
+                  host("ip", "route", "delete", "blackhole", COLLECTOR),
+                  "no_route", "no route to 10.91.0.2"),
+    "unresolved neighbour": (lose_neighbour,
+                             collector("ip", "link", "set", "col0", "arp", "on"),
+                             "no_neighbour", "10.91.0.2, the next hop to 10.91.0.2, does not answer"),
+    "underlay down": (host("ip", "link", "set", "und0", "down"),
+                      host("ip", "link", "set", "und0", "up"),
+                      "no_route", "no route to 10.91.0.2"),
+    "no carrier": (collector("ip", "link", "set", "col0", "down"),
+                   collector("ip", "link", "set", "col0", "up"),
+                   "link_down", "'und0', which leads to 10.91.0.2, has no carrier"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_way_to_the_collector(mirror, receiver, name):
+    come, go, reason, words = FAULTS[name]
+    mirror.apply(mirror.document(UDP, UDP))
+    copies = Capture(mirror, "collector", "col0", "udp", "port", "4789", direction="in")
+    with production(mirror):
+        wait_for_copies(mirror)
+        assert problems(mirror) == []
+        come(mirror)
+        wait_for_drops(mirror, reason)
+        wait_for(words, lambda: any("session 'ids'" in line and words in line
+                                    for line in problems(mirror)))
+        go(mirror)
+        wait_for_copies(mirror)
+        wait_for("status is well again", lambda: problems(mirror) == [])
+    counters = totals(mirror)
+    assert counters["matched_packets"] == counters["mirrored_packets"] + counters["dropped_packets"]
+    assert set(counters["drops"]) <= {reason, "no_neighbour"}  # which is asked for after the fault
+    if name != "no carrier":  # what is on the cable when that is cut is lost there
+        assert len(copies.stop()) == counters["mirrored_packets"]
+
+
+@pytest.mark.parametrize("device", ["vxtap0", "vxtap-segment", "vxtap-segport", "vxtap-frame"])
+def test_device_deleted_by_hand(mirror, device):
+    mirror.apply(mirror.document(UDP, UDP))
+    copies = Capture(mirror, "collector", "col0", "udp", "port", "4789", direction="in")
+    with production(mirror):
+        wait_for_copies(mirror)
+        for _ in range(5):
+            mirror.run("host", "ip", "link", "delete", device)
+            wait_for(f"{device} is back", lambda: not mirror.run("host", "ip", "link", "show", device,
+                                                                 check=False).returncode)
+            wait_for_copies(mirror)
+    counters = totals(mirror)
+    assert counters["matched_packets"] == counters["mirrored_packets"] + counters["dropped_packets"]
+    assert set(counters["drops"]) <= {"no_device"}
+    assert len(copies.stop()) == counters["mirrored_packets"]
+
+
+def test_segmenter_deleted_under_super_packets(mirror):
+    """Production is TCP in super-packets, each of which needs the segmenter."""
+    for role, device in (("client", "cli0"), ("host", "src0")):
+        mirror.offloads(role, device, "on")
+    rule = '{"priority": 1, "policy": "collect", "protocol": "tcp"}'
+    mirror.apply(mirror.document(rule, rule, packet_length=128))
+    server = mirror.server("host", "tcp_server", HOST, "8080", "1000000000")
+    client = mirror.start("client", PYTHON, TRAFFIC, "tcp_client", HOST, "8080", "1000000000")
+    for _ in range(5):
+        cut = totals(mirror)["truncated_packets"]
+        wait_for("copies are cut", lambda: totals(mirror)["truncated_packets"] > cut + 100)
+        assert client.popen.poll() is None
+        mirror.run("host", "ip", "link", "delete", "vxtap-segment")
+    assert client.popen.wait(120) == 0, client.log.read_text()
+    assert server.popen.wait(60) == 0
+    counters = totals(mirror)
+    assert counters["matched_packets"] == counters["mirrored_packets"] + counters["dropped_packets"]
+    assert counters["truncated_packets"] > 1000
+    assert set(counters["drops"]) <= {"no_device"}
+
+
+def test_collector_that_refuses(mirror):
+    """Nobody listens there: each copy arrives all the same, and is answered by an ICMP error."""
+    mirror.apply(mirror.document(UDP, UDP))
+    copies = Capture(mirror, "collector", "col0", "udp", "port", "4789", direction="in")
+    with production(mirror):
+        wait_for("a refusal", lambda: any("session 'ids'" in line and "refuses" in line
+                                          for line in problems(mirror)))
+        wait_for_copies(mirror)
+        receiver = mirror.server("collector", "udp_sink", COLLECTOR, "4789")
+        wait_for("status is well again", lambda: problems(mirror) == [])
+    receiver.stop()
+    counters = totals(mirror)
+    assert counters["matched_packets"] == counters["mirrored_packets"] == len(copies.stop())
+
+
+def test_full_queue(mirror):
+    """The underlay takes a tenth of the copies; production does not notice."""
+    mirror.run("host", "tc", "qdisc", "add", "dev", "und0", "root", "tbf", "rate", "100kbit", "burst",
+               "2kb", "limit", "4kb")
+    mirror.apply(mirror.document(UDP, UDP))
+    with production(mirror):
+        for _ in range(10):
+            wait_a_moment(mirror)
+    counters = totals(mirror)
+    assert counters["matched_packets"] == counters["mirrored_packets"] + counters["dropped_packets"]
+    lost = mirror.run("host", "tc", "-s", "qdisc", "show", "dev", "und0").stdout
+    assert "dropped 0," not in lost
+
+
+def test_follows_the_mtu(mirror):
+    """Of links and of routes, while the session runs."""
+    mirror.apply(mirror.document(UDP))
+    copies = Capture(mirror, "collector", "col0", "udp", "port", "4789", direction="in")
+
+    def length_of_copies(expected):
+        mirror.udp(HOST, "5353", "3", "1472")
+        lengths = [struct.unpack_from("!H", frame, 16)[0] for frame in copies.frames()][-3:]
+        return lengths == [expected] * 3
+
+    wait_for("whole copies", lambda: length_of_copies(1500 + 50))
+    mirror.run("host", "ip", "link", "set", "und0", "mtu", "1500")
+    wait_for("the link's MTU", lambda: length_of_copies(1500))
+    mirror.run("host", "ip", "route", "replace", f"{COLLECTOR}/32", "dev", "und0", "mtu", "1300")
+    wait_for("the route's MTU", lambda: length_of_copies(1300))
+    mirror.run("host", "ip", "route", "delete", f"{COLLECTOR}/32", "dev", "und0")
+    mirror.run("host", "ip", "link", "set", "und0", "mtu", "9000")
+    wait_for("whole copies again", lambda: length_of_copies(1500 + 50))
