@@ -126,13 +126,16 @@ static __always_inline void count_rule(__u32 session_id, __u32 rule_id, const st
 	counters->bytes += wire->bytes;
 }
 
-static __always_inline bool is_collector(__u8 family, const void *address, __u32 length)
+static __always_inline enum mirror_collector is_collector(__u8 family, const void *address,
+							  __u32 length)
 {
 	struct mirror_address collector = {};
+	const __u8 *kind;
 
 	__builtin_memcpy(collector.bytes, address, length);
 	collector.family = family;
-	return bpf_map_lookup_elem(&collectors, &collector);
+	kind = bpf_map_lookup_elem(&collectors, &collector);
+	return kind ? *kind : MIRROR_NO_COLLECTOR;
 }
 
 /* Whether UDP ports at this offset are those of the tunnel. */
@@ -174,10 +177,12 @@ static __always_inline bool quotes_own(struct __sk_buff *skb, const struct packe
 }
 
 /* The mirror's own packets, VXLAN packets to any session's destination or to this host, whom another
- * host's mirror may have for a collector, and ICMP errors about either. A UDP fragment to a collector
+ * host's mirror may have for a collector, and ICMP errors about either. A UDP fragment to a destination
  * whose port is not known counts as one: a copy sent in fragments would be mirrored again without end. */
 static __always_inline bool is_own(struct __sk_buff *skb, const struct packet *packet)
 {
+	enum mirror_collector collector;
+
 	if (packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6)
 		return quotes_own(skb, packet);
 	if (packet->protocol != IPPROTO_UDP)
@@ -185,7 +190,8 @@ static __always_inline bool is_own(struct __sk_buff *skb, const struct packet *p
 	if (!packet->ports_unknown &&
 	    (!packet->ports_seen || packet->destination_port != tunnel_port))
 		return false;
-	return is_collector(packet->family, packet->destination, sizeof(packet->destination));
+	collector = is_collector(packet->family, packet->destination, sizeof(packet->destination));
+	return packet->ports_unknown ? collector == MIRROR_DESTINATION : collector;
 }
 
 #endif

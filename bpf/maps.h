@@ -69,7 +69,7 @@ struct {
 	__uint(max_entries, MAX_SLOTS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct mirror_address);
-	__type(value, __u8);
+	__type(value, __u8); /* enum mirror_collector */
 } collectors SEC(".maps");
 
 /* Filled by the agent before a configuration that needs the entry is published. */

@@ -82,6 +82,13 @@ struct mirror_address {
 };
 MIRROR_ASSERT_SIZE(mirror_address, 20);
 
+/* Who copies to an address are for. */
+enum mirror_collector {
+	MIRROR_NO_COLLECTOR = 0,
+	MIRROR_DESTINATION = 1, /* a session's destination */
+	MIRROR_THIS_HOST = 2    /* an address of this host, which may be another mirror's destination */
+};
+
 /* Where copies go. An id never changes its address, so that a copy under way cannot be misled. */
 struct mirror_destination {
 	struct mirror_address address;

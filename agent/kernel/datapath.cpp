@@ -225,13 +225,14 @@ void Datapath::publish_destinations(const CompiledConfiguration& configuration) 
         "adding a destination");
     destinations_[id] = destination;
   }
-  for (const auto& address : configuration.collectors) {
-    if (collectors_.contains(address)) continue;
+  for (const auto& [address, kind] : configuration.collectors) {
+    const auto known = collectors_.find(address);
+    if (known != collectors_.end() && known->second == kind) continue;
     const auto key = compile_address(address);
-    const uint8_t unused = 0;
-    check(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.collectors), &key, &unused, BPF_ANY),
+    const auto value = static_cast<uint8_t>(kind);
+    check(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.collectors), &key, &value, BPF_ANY),
           "adding a collector");
-    collectors_.insert(address);
+    collectors_[address] = kind;
   }
 }
 
@@ -300,9 +301,9 @@ void Datapath::drop_unused(const CompiledConfiguration& configuration,
     bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.destinations), &destination.first);
     return true;
   });
-  std::erase_if(collectors_, [&](const Address& address) {
-    if (configuration.collectors.contains(address)) return false;
-    const auto key = compile_address(address);
+  std::erase_if(collectors_, [&](const auto& collector) {
+    if (configuration.collectors.contains(collector.first)) return false;
+    const auto key = compile_address(collector.first);
     bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.collectors), &key);
     return true;
   });

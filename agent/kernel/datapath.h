@@ -97,7 +97,7 @@ class Datapath {
   std::map<SharedRuleTable, uint32_t> rule_tables_;  // -> its number in the kernel
   std::set<uint32_t> counters_;                      // counter_ids that have their entries
   std::map<uint32_t, mirror_destination> destinations_;
-  std::set<Address> collectors_;
+  std::map<Address, mirror_collector> collectors_;
 };
 
 }  // namespace vxtap

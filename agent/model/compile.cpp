@@ -150,14 +150,16 @@ mirror_rule compile_rule(const Rule& rule, Direction direction) {
 CompiledConfiguration compile(const Configuration& configuration, const Surroundings& surroundings,
                               Ids& ids, RuleTables& tables) {
   CompiledConfiguration result;
-  result.collectors = surroundings.host_addresses;
+  for (const auto& address : surroundings.host_addresses) {
+    result.collectors[address] = MIRROR_THIS_HOST;
+  }
   TableNumbers numbers(tables, result.rule_tables);
   std::map<uint32_t, std::vector<CompiledSlot>> chains;  // by ifindex
   for (const Session* session : by_priority(configuration)) {
     const uint32_t destination = ids.destination(session->destination);
     result.destinations.emplace(destination,
                                 compile_destination(session->destination, surroundings));
-    result.collectors.insert(session->destination);
+    result.collectors[session->destination] = MIRROR_DESTINATION;
     if (!session->enabled) continue;
     for (const auto& source : session->sources) {
       const auto interface = surroundings.interfaces.find(source);

@@ -87,7 +87,8 @@ struct CompiledConfiguration {
   std::vector<CompiledSlot> slots;
   std::vector<SharedRuleTable> rule_tables;             // one per direction of a filter in use
   std::map<uint32_t, mirror_destination> destinations;  // of all sessions, enabled or not, by id
-  std::set<Address> collectors;  // what copies may go to: the mirror's own packets
+  // What copies may go to, this mirror's and others'.
+  std::map<Address, mirror_collector> collectors;
   std::vector<uint32_t> hooked;  // ifindexes that need programs, ascending
 };
 

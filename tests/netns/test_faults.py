@@ -139,18 +139,16 @@ def test_segmenter_deleted_under_super_packets(mirror):
         mirror.offloads(role, device, "on")
     rule = '{"priority": 1, "policy": "collect", "protocol": "tcp"}'
     mirror.apply(mirror.document(rule, rule, packet_length=128))
-    server = mirror.server("host", "tcp_server", HOST, "8080", "1000000000")
-    client = mirror.start("client", PYTHON, TRAFFIC, "tcp_client", HOST, "8080", "1000000000")
     for _ in range(5):
-        cut = totals(mirror)["truncated_packets"]
-        wait_for("copies are cut", lambda: totals(mirror)["truncated_packets"] > cut + 100)
-        assert client.popen.poll() is None
         mirror.run("host", "ip", "link", "delete", "vxtap-segment")
-    assert client.popen.wait(120) == 0, client.log.read_text()
-    assert server.popen.wait(60) == 0
+        before = totals(mirror)["truncated_packets"]
+        mirror.tcp(HOST, "8080", "3000000")
+        wait_for("the segmenter is back",
+                 lambda: "vxtap-segment" in mirror.run("host", "ip", "-o", "link", "show").stdout)
+        mirror.tcp(HOST, "8080", "300000")
+        assert totals(mirror)["truncated_packets"] > before + 400
     counters = totals(mirror)
     assert counters["matched_packets"] == counters["mirrored_packets"] + counters["dropped_packets"]
-    assert counters["truncated_packets"] > 1000
     assert set(counters["drops"]) <= {"no_device"}
 
 

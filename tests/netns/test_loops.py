@@ -1,0 +1,125 @@
+"""No mirror mirrors copies, its own or another host's, and none drops production traffic."""
+
+import json
+
+from capture import Capture
+from lab import BIN, CLIENT, COLLECTOR, HOST, run
+
+# Pings, and everything in UDP, as copies are. A circle would show at once: each round adds copies.
+RULES = [{"priority": 1, "policy": "collect", "protocol": "icmp"},
+         {"priority": 2, "policy": "collect", "protocol": "udp"}]
+PINGS = 5
+
+
+def session(name, sources, destination, priority=1, **fields):
+    return {"name": name, "filter": "f", "sources": sources, "destination": destination,
+            "vni": priority, "priority": priority, "enabled": True, **fields}
+
+
+def document(*sessions):
+    return {"filters": [{"name": "f", "inbound": RULES, "outbound": RULES}], "sessions": sessions}
+
+
+def receive(mirror, *roles_and_addresses):
+    """Without a receiver, ICMP errors would be counted as well."""
+    for role, address in roles_and_addresses:
+        mirror.server(role, "udp_sink", address, "4789")
+
+
+def ping(mirror, role, address):
+    done = mirror.run(role, "ping", "-c", str(PINGS), "-i", "0.05", address)
+    assert " 0% packet loss" in done.stdout
+
+
+def packets(capture):
+    """Of a capture whose expression leaves nothing but what is to be counted."""
+    return len(capture.stop())
+
+
+def test_one_interface_is_source_and_underlay(mirror):
+    receive(mirror, ("client", CLIENT))
+    mirror.apply(document(session("ids", ["src0"], CLIENT)))
+    copies = Capture(mirror, "client", "cli0", "udp", "port", "4789", direction="in")
+    ping(mirror, "client", HOST)
+    assert packets(copies) == 2 * PINGS
+    assert mirror.session()["totals"]["matched_packets"] == 2 * PINGS
+    assert mirror.stats()["sources"][0]["own_packets"] == 2 * PINGS
+
+
+class SecondMirror:
+    """A daemon on the collector's host."""
+
+    def __init__(self, lab):
+        self.socket = str(lab.path / "second.sock")
+        daemon = lab.start("collector", str(BIN / "vxtapd"), "--socket", self.socket, "--state-dir",
+                           lab.state + "-second")
+        daemon.wait_for_line("ready")
+
+    def vxtap(self, *arguments, **options):
+        return run(str(BIN / "vxtap"), "--socket", self.socket, *arguments, **options)
+
+    def totals(self):
+        return json.loads(self.vxtap("stats", "-o", "json").stdout)["sessions"][0]["totals"]
+
+
+def test_two_hosts_mirror_to_each_other(mirror):
+    second = SecondMirror(mirror)
+    mirror.apply(document(session("there", ["und0"], COLLECTOR)))
+    second.vxtap("apply", "-f", "-", input=json.dumps(document(session("back", ["col0"], "10.91.0.1"))))
+    copies = Capture(mirror, "collector", "col0", "udp", "port", "4789", direction="inout")
+    ping(mirror, "collector", "10.91.0.1")
+    assert packets(copies) == 4 * PINGS  # two packets of a ping, and a copy of each by each host
+    assert mirror.session("there")["totals"]["matched_packets"] == 2 * PINGS
+    assert second.totals()["matched_packets"] == 2 * PINGS
+
+
+def test_two_collectors_over_one_underlay(mirror):
+    mirror.run("collector", "ip", "address", "add", "10.91.0.3/24", "dev", "col0")
+    receive(mirror, ("collector", "0.0.0.0"))
+    mirror.apply(document(session("first", ["src0", "und0"], COLLECTOR, fall_through=True),
+                          session("second", ["src0", "und0"], "10.91.0.3", priority=2)))
+    copies = [Capture(mirror, "collector", "col0", "udp", "port", "4789", "and", "dst", "host", address)
+              for address in (COLLECTOR, "10.91.0.3")]
+    ping(mirror, "client", HOST)
+    assert [packets(capture) for capture in copies] == [2 * PINGS] * 2
+    for name in ("first", "second"):
+        assert mirror.session(name)["totals"]["matched_packets"] == 2 * PINGS
+
+
+def add_overlay(lab):
+    """A VXLAN network of the host and the collector, which is production: 10.93.0.1 and 10.93.0.2."""
+    for role, device, local, remote, address in (
+            ("host", "und0", "10.91.0.1", COLLECTOR, "10.93.0.1/24"),
+            ("collector", "col0", COLLECTOR, "10.91.0.1", "10.93.0.2/24")):
+        lab.run(role, "ip", "link", "add", "overlay", "type", "vxlan", "id", "7", "dev", device, "local",
+                local, "remote", remote, "dstport", "8472")
+        lab.run(role, "ip", "link", "set", "overlay", "addrgenmode", "none")
+        lab.run(role, "ip", "link", "set", "overlay", "up")
+        lab.run(role, "ip", "address", "add", address, "dev", "overlay")
+    ping(lab, "host", "10.93.0.2")
+
+
+def test_overlay_as_a_source(mirror):
+    """Its packets are mirrored, and so are the outer ones that carry them: that is production too."""
+    add_overlay(mirror)
+    receive(mirror, ("collector", COLLECTOR))
+    mirror.apply(document(session("ids", ["overlay", "und0"], COLLECTOR)))
+    copies = Capture(mirror, "collector", "col0", "udp", "port", "4789", direction="in")
+    ping(mirror, "host", "10.93.0.2")
+    assert packets(copies) == 4 * PINGS
+    found = mirror.session()
+    for source in found["sources"]:
+        assert source["inbound"]["matched_packets"] == source["outbound"]["matched_packets"] == PINGS
+
+
+def test_collector_behind_an_overlay(mirror):
+    """A copy is wrapped twice, and its outermost packet is still one of the mirror's own."""
+    add_overlay(mirror)
+    receive(mirror, ("collector", "10.93.0.2"))
+    mirror.apply(document(session("ids", ["src0", "overlay", "und0"], "10.93.0.2")))
+    copies = Capture(mirror, "collector", "overlay", "udp", "port", "4789", direction="in")
+    ping(mirror, "client", HOST)
+    assert packets(copies) == 2 * PINGS
+    assert mirror.session()["totals"]["matched_packets"] == 2 * PINGS
+    own = {source["interface"]: source["own_packets"] for source in mirror.stats()["sources"]}
+    assert own["overlay"] == own["und0"] == 2 * PINGS
