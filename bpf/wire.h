@@ -23,16 +23,56 @@ static __always_inline __u32 outside_length(const struct __sk_buff *skb, bool no
 	return no_ethernet ? ETH_HLEN : offloaded_tag_length(skb);
 }
 
-/* Bytes of all headers, which each segment of a super-packet carries anew. */
-static __always_inline __u32 header_length(struct __sk_buff *skb, const struct packet *packet)
+/* Bytes to the end of a TCP header. */
+static __always_inline __u32 tcp_end(struct __sk_buff *skb, __u32 offset)
 {
 	struct tcphdr tcp;
 
-	if (packet->protocol != IPPROTO_TCP)
-		return packet->transport_offset + sizeof(struct udphdr);
-	if (bpf_skb_load_bytes(skb, packet->transport_offset, &tcp, sizeof(tcp)))
-		return packet->transport_offset + sizeof(tcp);
-	return packet->transport_offset + tcp.doff * 4;
+	if (bpf_skb_load_bytes(skb, offset, &tcp, sizeof(tcp)))
+		return offset + sizeof(tcp);
+	return offset + tcp.doff * 4;
+}
+
+/* Bytes to the end of the TCP header inside a UDP tunnel's packet, RFC 7348, or 0 if it is not one. */
+static __always_inline __u32 vxlan_end(struct __sk_buff *skb, __u32 offset)
+{
+	struct {
+		__u8 flags, reserved[7];
+		struct ethhdr ethernet;
+		union {
+			struct iphdr ipv4;
+			struct ipv6hdr ipv6;
+		};
+	} __attribute__((packed)) inner;
+	__u32 end = offset + offsetof(typeof(inner), ipv4);
+
+	if (bpf_skb_load_bytes(skb, offset, &inner, sizeof(inner)) || inner.flags != 0x08)
+		return 0;
+	if (inner.ethernet.h_proto == bpf_htons(ETH_P_IP) && inner.ipv4.protocol == IPPROTO_TCP)
+		return tcp_end(skb, end + inner.ipv4.ihl * 4);
+	if (inner.ethernet.h_proto == bpf_htons(ETH_P_IPV6) && inner.ipv6.nexthdr == IPPROTO_TCP)
+		return tcp_end(skb, end + sizeof(inner.ipv6));
+	return 0;
+}
+
+static __always_inline __u32 segments(const struct __sk_buff *skb, __u32 headers)
+{
+	__u32 payload = skb->len > headers ? skb->len - headers : 0;
+
+	return (payload + skb->gso_size - 1) / skb->gso_size;
+}
+
+/* Bytes of all headers, which each segment of a super-packet carries anew. */
+static __always_inline __u32 header_length(struct __sk_buff *skb, const struct packet *packet)
+{
+	__u32 udp_end = packet->transport_offset + sizeof(struct udphdr);
+	__u32 inner;
+
+	if (packet->protocol == IPPROTO_TCP)
+		return tcp_end(skb, packet->transport_offset);
+	/* An overlay's super-packet is segmented by what is inside. */
+	inner = packet->protocol == IPPROTO_UDP ? vxlan_end(skb, udp_end) : 0;
+	return inner && segments(skb, inner) == skb->gso_segs ? inner : udp_end;
 }
 
 static __always_inline void measure(struct __sk_buff *skb, const struct packet *packet,
@@ -45,12 +85,12 @@ static __always_inline void measure(struct __sk_buff *skb, const struct packet *
 	wire->network_offset = packet->network_offset + outside;
 	if (skb->gso_size) {
 		__u32 headers = header_length(skb, packet);
-		__u32 payload = skb->len > headers ? skb->len - headers : 0;
+		__u32 packets = segments(skb, headers);
 
-		if (payload <= skb->gso_size)
+		if (packets <= 1)
 			return;
-		wire->packets = (payload + skb->gso_size - 1) / skb->gso_size;
-		wire->bytes = payload + wire->packets * (headers + outside);
+		wire->packets = packets;
+		wire->bytes = skb->len + (packets - 1) * headers + packets * outside;
 		wire->longest = headers + skb->gso_size + outside;
 	}
 }

@@ -23,7 +23,7 @@ void set_network(const Cidr& cidr, __be32 (&network)[4], __be32 (&mask)[4]) {
 
 uint32_t frame_limit(const Session& session, const Surroundings& surroundings) {
   const auto path = surroundings.paths.find(session.destination);
-  if (session.oversize == Oversize::fragment || path == surroundings.paths.end()) return 0;
+  if (sends_fragments(session) || path == surroundings.paths.end()) return 0;
   const bool ipv4 = session.destination.family == Family::ipv4;
   const uint32_t overhead = ipv4 ? kOverheadIpv4 : kOverheadIpv6;
   // No path is so narrow that not even the headers fit, whatever somebody sets an MTU to.

@@ -2,8 +2,11 @@
 
 import json
 
-from capture import Capture
+import pytest
+from capture import Capture, decapsulate
+from compare import cut, differences
 from lab import BIN, CLIENT, COLLECTOR, HOST, run
+from mirror import PYTHON, TRAFFIC
 
 # Pings, and everything in UDP, as copies are. A circle would show at once: each round adds copies.
 RULES = [{"priority": 1, "policy": "collect", "protocol": "icmp"},
@@ -110,6 +113,37 @@ def test_overlay_as_a_source(mirror):
     found = mirror.session()
     for source in found["sources"]:
         assert source["inbound"]["matched_packets"] == source["outbound"]["matched_packets"] == PINGS
+
+
+@pytest.mark.parametrize("sources,packet_length", [(["overlay", "und0"], 8500), (["overlay"], 128)])
+def test_super_packets_of_an_overlay(mirror, sources, packet_length):
+    """On the underlay they are one UDP packet outside and many TCP segments inside."""
+    add_overlay(mirror)
+    for role in ("host", "collector"):
+        mirror.run(role, "ip", "link", "set", "overlay", "mtu", "1400")
+    receive(mirror, ("collector", COLLECTOR))
+    tcp = {"priority": 1, "policy": "collect", "protocol": "tcp"}
+    overlay = {"priority": 2, "policy": "collect", "protocol": "udp", "destination_port": "8472/8472"}
+    made = document(session("ids", sources, COLLECTOR, packet_length=packet_length))
+    made["filters"][0] = {"name": "f", "outbound": [tcp, overlay]}
+    mirror.apply(made)
+    super_packets = Capture(mirror, "host", "overlay", "greater", "2000", direction="out")
+    outer = Capture(mirror, "collector", "col0", "udp", "port", "8472", direction="in")
+    copies = Capture(mirror, "collector", "col0", "udp", "port", "4789", direction="in")
+    server = mirror.server("collector", "tcp_server", "10.93.0.2", "8080", "400000")
+    mirror.run("host", PYTHON, TRAFFIC, "tcp_client", "10.93.0.2", "8080", "400000")
+    assert server.popen.wait(60) == 0
+    assert super_packets.stop()
+    headers = 14 + 20 + 8 + 8
+    wire = [frame for frame in outer.stop() if frame[headers + 12:headers + 14] == b"\x08\x00"]
+    references = {"overlay": [frame[headers:] for frame in wire], "und0": wire}
+    expected = [cut(frame, packet_length) for source in sources for frame in references[source]]
+    assert not differences(expected, [decapsulate(frame).inner for frame in copies.stop()])
+    for source in mirror.session()["sources"]:
+        frames = references[source["interface"]]
+        assert source["outbound"]["matched_packets"] == len(frames)
+        assert source["outbound"]["mirrored_packets"] == len(frames)
+        assert source["outbound"]["matched_bytes"] == sum(map(len, frames))
 
 
 def test_collector_behind_an_overlay(mirror):

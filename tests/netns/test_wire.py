@@ -144,6 +144,38 @@ def check_with_tshark(lab, path):
     assert found.stdout == ""
 
 
+@pytest.mark.parametrize("underlay", ["ipv4-1500", "ipv6-1500"])
+def test_whole_copies_in_outer_fragments(lab, underlay):
+    """`oversize: fragment`. The collector's own kernel puts them together again. Over IPv6 they are cut, and
+    the user is told so."""
+    destination, underlay_mtu = UNDERLAYS[underlay]
+    fragmented = underlay == "ipv4-1500"
+    lab.set_source(1500, "on")
+    lab.set_underlay(underlay_mtu)
+    said = lab.apply({"filters": [{"name": "all", "inbound": UNICAST, "outbound": UNICAST}],
+                      "sessions": [{"name": underlay, "filter": "all", "sources": ["src0"],
+                                    "destination": destination, "vni": 42, "priority": 1,
+                                    "packet_length": 8500, "oversize": "fragment",
+                                    "enabled": True}]}, "--prune").stderr
+    assert ("does not fragment" in said) != fragmented
+    record = lab.path / f"fragments-{underlay}"
+    receiver = lab.server("collector", "udp_recorder", destination, "4789", str(record))
+    captures = lab.wire_captures()
+    for address in (HOST, HOST6):
+        lab.tcp(address, "8080", "400000")
+        ping(lab, "client", "-s", "1472", address)
+    references = [frame for capture in captures[:2] for frame in capture.stop() if is_unicast(frame)]
+    captures[2].stop()
+    receiver.stop()
+    vxlan = 8
+    most = 1500 if fragmented else underlay_mtu - OWN_HEADERS[underlay]
+    expected = [cut(frame, most) for frame in references]
+    assert not differences(expected, [packet[vxlan:] for packet in read_packets(record)])
+    totals = lab.session(underlay)["totals"]
+    assert totals["matched_packets"] == totals["mirrored_packets"] == len(references)
+    assert (totals["truncated_packets"] == 0) == fragmented
+
+
 @pytest.mark.parametrize("length,underlay,offloads", CELLS)
 def test_copies(lab, tun, sinks, length, underlay, offloads):
     source_mtu, packet_length = CUTS[length]

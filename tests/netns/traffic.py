@@ -75,6 +75,19 @@ def udp_client(address, port, count, size, source_port="0", pause="0", until="al
             pass
 
 
+def udp_recorder(address, port, path):
+    """Writes what comes, each datagram behind its length: whole ones, also if they came in fragments."""
+    so_rcvbufforce = 33
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as receiver, open(path, "wb", 0) as record:
+        receiver.setsockopt(socket.SOL_SOCKET, so_rcvbufforce, 1 << 26)
+        receiver.bind((address, int(port)))
+        print("listening", file=sys.stderr, flush=True)
+        while True:
+            data = receiver.recv(65536)
+            record.write(struct.pack("=I", len(data)) + data)
+
+
 def udp_sink(address, *ports):
     """Takes datagrams and reads none: nobody is told that a port is closed."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -188,5 +201,5 @@ def raw_ip(address, protocol):
 if __name__ == "__main__":
     # All on one processor: between two, packets of one flow overtake each other on a virtual cable.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    {f.__name__: f for f in (tcp_server, tcp_client, udp_echo, udp_client, udp_segments, udp_sink,
+    {f.__name__: f for f in (tcp_server, tcp_client, udp_echo, udp_client, udp_recorder, udp_segments, udp_sink,
                              udp_stream, raw_frame, raw_ip, tun)}[sys.argv[1]](*sys.argv[2:])
