@@ -57,7 +57,7 @@ Agent::Agent(const Settings& settings, const std::filesystem::path& state_direct
 }
 
 void Agent::check(const Plan& plan) {
-  refuse_conflicts(configuration_, plan.result, network_.addresses());
+  refuse_conflicts(configuration_, plan, network_.addresses());
 }
 
 void Agent::commit(Plan plan, const Finish& finish) {

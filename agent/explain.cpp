@@ -26,40 +26,37 @@ struct Question {
 };
 
 uint16_t read_port(Reader& reader, const char* field) {
-  const uint32_t port = reader.number(reader.require(field), field);
-  if (port > 65535) {
-    refuse("OutOfRange", Place(reader.place(), field), port, "must be from 0 to 65535");
-  }
-  return static_cast<uint16_t>(port);
+  return static_cast<uint16_t>(reader.number(reader.require(field), field, kPorts));
+}
+
+uint8_t parse_one_protocol(const std::string& text) {
+  const auto protocol = parse_protocol(text);
+  if (protocol) return *protocol;
+  throw Error(Error::Kind::invalid, "InvalidProtocol",
+              "must be one protocol: a packet cannot be of all", "", text);
 }
 
 PacketFields read_packet(const json& object, const Place& place) {
   Reader reader(object, place);
   PacketFields packet;
   const json& protocol = reader.require("protocol");
-  const auto number =
-      reader.parsed(protocol.is_number() ? json(protocol.dump()) : protocol, "protocol",
-                    [](const std::string& text) { return parse_protocol(text); });
-  if (!number) {
-    refuse("InvalidProtocol", Place(place, "protocol"), protocol,
-           "must be one protocol: a packet cannot be of all");
-  }
-  packet.protocol = *number;
+  packet.protocol = reader.parsed(protocol.is_number() ? json(protocol.dump()) : protocol,
+                                  "protocol", parse_one_protocol);
   packet.source = reader.parsed(reader.require("source"), "source", parse_address);
-  const json& destination = reader.require("destination");
-  packet.destination = reader.parsed(destination, "destination", parse_address);
+  packet.destination = reader.parsed(reader.require("destination"), "destination", parse_address);
   if (packet.source.family != packet.destination.family) {
-    refuse("FamilyMismatch", Place(place, "destination"), destination,
-           "must be of the same family as the source, " + to_string(packet.source));
+    throw Error(Error::Kind::invalid, "FamilyMismatch",
+                "must be of the same family as the source, " + to_string(packet.source),
+                Place(place, "destination").text(), to_string(packet.destination));
   }
-  if (protocol_has_ports(number)) {
+  if (protocol_has_ports(packet.protocol)) {
     packet.ports = {read_port(reader, "source_port"), read_port(reader, "destination_port")};
   }
   for (const char* field : {"source_port", "destination_port"}) {
     const json* port = reader.find(field);
     if (port == nullptr || packet.ports) continue;
     refuse("PortsNotAllowed", Place(place, field), *port,
-           "a packet of protocol " + protocol_to_string(number) + " has no ports");
+           "a packet of protocol " + protocol_to_string(packet.protocol) + " has no ports");
   }
   reader.finish();
   return packet;

@@ -43,13 +43,15 @@ Limits parse_limits(const json& object) {
 }  // namespace
 
 std::string read_file(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(stream), {}};
-  if (!stream.is_open() || stream.bad()) {
+  try {
+    std::ifstream stream;
+    stream.exceptions(std::ios::failbit | std::ios::badbit);
+    stream.open(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), {}};
+  } catch (const std::ios_base::failure&) {  // a directory fails only when it is read
     throw Error(Error::Kind::invalid, "FileNotReadable",
                 "cannot read the file: " + std::string(std::strerror(errno)), "", file.string());
   }
-  return text;
 }
 
 Settings read_settings(const std::filesystem::path& file) {

@@ -59,6 +59,27 @@ std::string owns(const Address& address, const std::string& session) {
   return "owns " + to_string(address) + ", the destination of session '" + session + "'";
 }
 
+// Where the field of the first session stands, of those that were given, for which `fits` holds.
+template <class Fits>
+std::string field_of(const Plan& plan, const char* field, Fits fits) {
+  for (const auto& [name, place] : plan.given) {
+    if (fits(plan.result.sessions.at(name))) return place + (place.empty() ? "" : ".") + field;
+  }
+  return field;
+}
+
+std::string source_field(const Plan& plan, const std::string& interface) {
+  return field_of(plan, "sources", [&](const Session& session) {
+    const auto& sources = session.sources;
+    return std::find(sources.begin(), sources.end(), interface) != sources.end();
+  });
+}
+
+std::string destination_field(const Plan& plan, const Address& address) {
+  return field_of(plan, "destination",
+                  [&](const Session& session) { return session.destination == address; });
+}
+
 }  // namespace
 
 bool has_ethernet_header(const Link& link) {
@@ -107,15 +128,16 @@ std::map<std::string, SourceStatus> source_states(const Configuration& configura
   return states;
 }
 
-void refuse_conflicts(const Configuration& before, const Configuration& after,
+void refuse_conflicts(const Configuration& before, const Plan& plan,
                       const AddressesByInterface& addresses) {
-  const auto sources = all_sources(after);
+  const auto sources = all_sources(plan.result);
   for (const auto& interface : sources) {
     if (!is_own_device(interface)) continue;
     throw Error(Error::Kind::invalid, "OwnDevice",
-                "is a device of the mirror itself and cannot be a source", "sources", interface);
+                "is a device of the mirror itself and cannot be a source",
+                source_field(plan, interface), interface);
   }
-  const auto destinations = all_destinations(after);
+  const auto destinations = all_destinations(plan.result);
   const auto sources_before = all_sources(before);
   const auto known = clashes(sources_before, all_destinations(before), addresses);
   for (const auto& clash : clashes(sources, destinations, addresses)) {
@@ -125,11 +147,11 @@ void refuse_conflicts(const Configuration& before, const Configuration& after,
       throw Error(Error::Kind::conflict, "SourceIsDestination",
                   "cannot be a destination, since it is an address of '" + interface +
                       "', which is a source",
-                  "destination", to_string(address));
+                  destination_field(plan, address), to_string(address));
     }
     throw Error(Error::Kind::conflict, "SourceIsDestination",
                 "cannot be a source, since it " + owns(address, destinations.at(address)),
-                "sources", interface);
+                source_field(plan, interface), interface);
   }
 }
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "agent/kernel/network.h"
-#include "agent/model/objects.h"
+#include "agent/model/plan.h"
 
 namespace vxtap {
 
@@ -31,11 +31,11 @@ std::map<std::string, SourceStatus> source_states(const Configuration& configura
                                                   const std::vector<Link>& links,
                                                   const AddressesByInterface& addresses);
 
-// Throws if `after` has a source that is a device of the mirror itself (OwnDevice), or one that
+// Throws if the plan has a source that is a device of the mirror itself (OwnDevice), or one that
 // owns a destination's address (conflict, SourceIsDestination) and did not clash with it in
 // `before`: what clashes since an address came is paused, and must not stand in the way of any
 // other change.
-void refuse_conflicts(const Configuration& before, const Configuration& after,
+void refuse_conflicts(const Configuration& before, const Plan& plan,
                       const AddressesByInterface& addresses);
 
 }  // namespace vxtap

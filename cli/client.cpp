@@ -10,6 +10,8 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 
+#include "cli/context.h"
+
 namespace vxtap::cli {
 namespace {
 
@@ -53,7 +55,7 @@ std::string error_text(const Json& answer) {
   std::string text;
   if (!part("field").empty()) text += part("field") + ": ";
   if (!part("value").empty()) text += part("value") + ": ";
-  return text + part("message");
+  return visible(text + part("message"));  // what() would end at a NUL
 }
 
 Unix::socket connect(asio::io_context& loop, const std::string& path, time_t patience) {

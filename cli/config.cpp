@@ -1,5 +1,7 @@
 // apply, export
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -18,10 +20,14 @@ struct ApplyOptions {
 
 std::string read_document(const std::string& file) {
   if (file == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
-  std::ifstream stream(file, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(stream), {}};
-  if (!stream.is_open() || stream.bad()) throw Failure(kInvalid, file + ": cannot read the file");
-  return text;
+  try {
+    std::ifstream stream;
+    stream.exceptions(std::ios::failbit | std::ios::badbit);
+    stream.open(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), {}};
+  } catch (const std::ios_base::failure&) {  // a directory fails only when it is read
+    throw Failure(kInvalid, file + ": cannot read the file: " + std::strerror(errno));
+  }
 }
 
 void apply(const Context& context, const ApplyOptions& options) {
@@ -56,8 +62,10 @@ void add_config_commands(CLI::App& app, const Context& context) {
   command->add_option("-f,--file", options->file, "the document in JSON; - is standard input")
       ->required()
       ->type_name(names::kFile);
-  command->add_flag("--dry-run", options->dry_run, "print what would change, and change nothing");
-  command->add_flag("--prune", options->prune, "delete what the document does not name");
+  command->add_flag("--dry-run", options->dry_run, "print what would change, and change nothing")
+      ->disable_flag_override();
+  command->add_flag("--prune", options->prune, "delete what the document does not name")
+      ->disable_flag_override();
   command->footer("Example: vxtap apply -f mirror.json --dry-run");
   command->callback([options, &context] { apply(context, *options); });
 

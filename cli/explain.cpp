@@ -121,7 +121,7 @@ class FileQuestion {
  private:
   void ask() {
     question_["frames"] = frames_;
-    const auto answer = context_.client().send({"POST", {"explain"}, {}, question_.dump()});
+    const auto answer = context_.client().send({"POST", {"explain"}, {}, body_text(question_)});
     for (size_t i = 0; i < frames_.size(); ++i) {
       const auto& packet = answer.json.at("packets").at(i);
       summary_.add(packet, frames_[i].size() / 2);
@@ -154,7 +154,7 @@ void explain(const Context& context, const ExplainOptions& options, Json packet)
   const Json question{{"interface", options.interface},
                       {"direction", options.direction},
                       {"packet", std::move(packet)}};
-  print(context, context.client().send({"POST", {"explain"}, {}, question.dump()}),
+  print(context, context.client().send({"POST", {"explain"}, {}, body_text(question)}),
         [](const Json& json) { print_one(json.at("packets").at(0)); });
 }
 
@@ -180,6 +180,7 @@ void add_explain_command(CLI::App& app, const Context& context) {
       ->add_option("--pcap", options->pcap,
                    "ask for every packet of this file instead; - is standard input; with "
                    "-o json one line per packet")
+      ->check(not_empty)
       ->type_name(names::kFile);
   command->footer(
       "Example: vxtap explain --interface eth0 --direction inbound --protocol tcp \\\n"

@@ -21,18 +21,19 @@ class Fields {
   // The option's name is the field's, with dashes for underscores: --packet-length.
   CLI::Option* text(const std::string& field, const std::string& help);
   CLI::Option* number(const std::string& field, const std::string& help);
+  CLI::Option* number(const std::string& option, const std::string& field, const std::string& help);
   // `any` takes the field back to its default.
   CLI::Option* text_or_any(const std::string& field, const std::string& help);
   void flag(const std::string& option, const std::string& field, const std::string& help);
   void list(const std::string& option, const std::string& field, const std::string& help);
-  // --tag k=v …; without a value the key is taken away.
-  void tags();
+  // --tag k=v …; in an update a key without a value is taken away.
+  void tags(bool update);
 
   // Those that were given.
   Json body() const;
 
  private:
-  CLI::Option* add(const std::string& field, const std::string& help,
+  CLI::Option* add(const std::string& option, const std::string& field, const std::string& help,
                    std::function<Json(const std::string&)> convert);
 
   CLI::App& command_;
@@ -56,6 +57,13 @@ class Selection {
 
 // A whole number as JSON, or the text as it is.
 Json number_or_text(const std::string& text);
+
+// The body of a request. A command line may be any bytes, JSON may not: throws Failure with the
+// field that is not UTF-8.
+std::string body_text(const Json& body);
+
+// For Option::check(): an empty word is more likely a variable that was not set than a name.
+std::string not_empty(const std::string& text);
 
 // --if-match ETAG: only if the object is still what `show` said.
 std::shared_ptr<std::string> add_if_match(CLI::App& command);

@@ -37,21 +37,21 @@ void print_filter(const Answer& answer) {
   print_rules(rules);
 }
 
-void add_fields(Fields& fields) {
+void add_fields(Fields& fields, bool update) {
   fields.text("description", "what it is for, up to 256 characters");
   fields.text("group", "resource group");
-  fields.tags();
+  fields.tags(update);
 }
 
 void add_create(CLI::App& filters, const Context& context) {
   const auto [command, name] = add_named(filters, "create", "filter", "make a filter without rules",
                                          "filter create web --description 'web servers'");
   Fields fields(*command);
-  add_fields(fields);
+  add_fields(fields, false);
   command->callback([name = name, fields, &context] {
     auto body = fields.body();
     body["name"] = *name;
-    print_change(context, context.client().send({"POST", {"filters"}, {}, body.dump()}));
+    print_change(context, context.client().send({"POST", {"filters"}, {}, body_text(body)}));
   });
 }
 
@@ -60,11 +60,11 @@ void add_update(CLI::App& filters, const Context& context) {
       add_named(filters, "update", "filter", "change what is given, and leave the rest",
                 "filter update web --group noc --tag team=web");
   Fields fields(*command);
-  add_fields(fields);
+  add_fields(fields, true);
   const auto etag = add_if_match(*command);
   command->callback([name = name, fields, etag, &context] {
     print_change(context, context.client().send(
-                              {"PATCH", {"filters", *name}, {}, fields.body().dump(), *etag}));
+                              {"PATCH", {"filters", *name}, {}, body_text(fields.body()), *etag}));
   });
 }
 

@@ -12,6 +12,23 @@ namespace {
 using vxtap::cli::Context;
 using vxtap::cli::kDone;
 
+// If that is what is wrong with the words.
+void refuse_unknown(const CLI::App& app) {
+  const auto* last = &app;
+  std::string help = "vxtap";
+  while (!last->get_subcommands().empty()) {
+    last = last->get_subcommands().front();
+    help += " " + last->get_name();
+  }
+  const auto unknown = app.remaining(true);
+  if (last->get_require_subcommand_min() == 0 || unknown.empty()) return;
+  const auto& word = unknown.front();
+  throw vxtap::cli::Failure(vxtap::cli::kInvalid,
+                            std::string("there is no ") +
+                                (word.starts_with('-') ? "option" : "command") + " '" + word +
+                                "': see " + help + " --help");
+}
+
 int run(int argc, char** argv, Context& context) {
   CLI::App app{"vxtap drives vxtapd, which mirrors this host's traffic to collectors."};
   app.add_option("--socket", context.socket, "where the daemon's API listens")
@@ -24,6 +41,10 @@ int run(int argc, char** argv, Context& context) {
   app.fallthrough();
   app.get_formatter()->column_width(34);
   app.footer("Example: vxtap apply -f mirror.json && vxtap stats");
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return "vxtap: " + vxtap::cli::visible(error.what()) +
+           "\nRun with --help for more information.\n";
+  });
   add_filter_commands(app, context);
   add_rule_commands(app, context);
   add_session_commands(app, context);
@@ -41,11 +62,7 @@ int run(int argc, char** argv, Context& context) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const auto unknown = app.remaining(true);
-    if (error.get_exit_code() != 0 && app.get_subcommands().empty() && !unknown.empty()) {
-      throw vxtap::cli::Failure(vxtap::cli::kInvalid,
-                                "there is no command '" + unknown.front() + "': see vxtap --help");
-    }
+    if (error.get_exit_code() != 0) refuse_unknown(app);
     return app.exit(error) == 0 ? kDone : vxtap::cli::kInvalid;
   }
   return kDone;

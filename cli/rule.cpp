@@ -45,13 +45,17 @@ struct RuleCommand {
   RuleCommand(CLI::App& rules, const std::string& verb, const std::string& help,
               const std::string& example)
       : command(rules.add_subcommand(verb, help)) {
-    command->add_option("FILTER", *filter, "the filter")->required()->type_name(names::kFilter);
+    command->add_option("FILTER", *filter, "the filter")
+        ->required()
+        ->check(not_empty)
+        ->type_name(names::kFilter);
     command->add_option("--direction", *direction, "inbound or outbound")
         ->required()
         ->check(CLI::IsMember({"inbound", "outbound"}));
-    command->add_option("--priority", *priority, "1-16777216; the smallest that matches decides")
-        ->required()
-        ->type_name("N");
+    auto* option = command->add_option("--priority", *priority,
+                                       "1-16777216; the smallest that matches decides");
+    option->required()->type_name("N");
+    if (verb != "add") option->check(not_empty);  // it is part of the path then
     command->footer("Example: vxtap rule " + verb + " " + example);
   }
 
@@ -71,7 +75,7 @@ void add_add(CLI::App& rules, const Context& context) {
     body["direction"] = *rule.direction;
     body["priority"] = number_or_text(*rule.priority);
     print_change(context, context.client().send(
-                              {"POST", {"filters", *rule.filter, "rules"}, {}, body.dump()}));
+                              {"POST", {"filters", *rule.filter, "rules"}, {}, body_text(body)}));
   });
 }
 
@@ -80,14 +84,12 @@ void add_update(CLI::App& rules, const Context& context) {
                          "web --direction inbound --priority 10 --policy ignore");
   Fields fields(*rule.command);
   add_match_fields(fields);
-  auto moved = std::make_shared<std::string>();
-  rule.command->add_option("--new-priority", *moved, "the priority that the rule is to have")
+  fields.number("--new-priority", "priority", "the priority that the rule is to have")
       ->type_name("N");
   const auto etag = add_if_match(*rule.command);
-  rule.command->callback([rule, fields, moved, etag, &context] {
-    auto body = fields.body();
-    if (!moved->empty()) body["priority"] = number_or_text(*moved);
-    print_change(context, context.client().send({"PATCH", rule.path(), {}, body.dump(), *etag}));
+  rule.command->callback([rule, fields, etag, &context] {
+    print_change(context, context.client().send(
+                              {"PATCH", rule.path(), {}, body_text(fields.body()), *etag}));
   });
 }
 
@@ -110,7 +112,10 @@ void add_rule_commands(CLI::App& app, const Context& context) {
 
   auto filter = std::make_shared<std::string>();
   auto* list = rules->add_subcommand("list", "the rules of a filter, in the order they are tried");
-  list->add_option("FILTER", *filter, "the filter")->required()->type_name(names::kFilter);
+  list->add_option("FILTER", *filter, "the filter")
+      ->required()
+      ->check(not_empty)
+      ->type_name(names::kFilter);
   list->footer("Example: vxtap rule list web");
   list->callback([filter, &context] {
     print(context, context.client().get({"filters", *filter, "rules"}),

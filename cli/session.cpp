@@ -38,19 +38,22 @@ void print_session(const Answer& answer) {
   }
 }
 
-void add_fields(Fields& fields) {
+void add_fields(Fields& fields, bool update) {
   fields.text("filter", "the filter whose rules decide")->type_name(names::kFilter);
   fields.text("destination", "IPv4 or IPv6 address of the collector")->type_name("IP");
   fields.number("priority", "1-32766; the smallest is tried first")->type_name("N");
   fields.list("--source", "sources", "names of interfaces; may be given several times");
-  fields.number("vni", "0-16777215, or auto")->type_name("N|auto");
+  fields
+      .number("vni", std::string("0-16777215, or auto ") +
+                         (update ? "to keep the one it has" : "for one that no other session uses"))
+      ->type_name("N|auto");
   fields.number("packet_length", "64-8500: bytes of a packet, from its IP header on, in the copy")
       ->type_name("N");
   fields.text("oversize", "truncate copies to the path's MTU, or fragment them")
       ->check(CLI::IsMember({"truncate", "fragment"}));
   fields.text("description", "what it is for, up to 256 characters");
   fields.text("group", "resource group");
-  fields.tags();
+  fields.tags(update);
 }
 
 void add_create(CLI::App& sessions, const Context& context) {
@@ -59,13 +62,13 @@ void add_create(CLI::App& sessions, const Context& context) {
                 "session create ids --filter web --destination 192.0.2.50 --priority 1 "
                 "--source eth0 --enable");
   Fields fields(*command);
-  add_fields(fields);
+  add_fields(fields, false);
   fields.flag("--fall-through", "fall_through", "later sessions may copy a packet as well");
   fields.flag("--enable", "enabled", "start it at once");
   command->callback([name = name, fields, &context] {
     auto body = fields.body();
     body["name"] = *name;
-    print_change(context, context.client().send({"POST", {"sessions"}, {}, body.dump()}));
+    print_change(context, context.client().send({"POST", {"sessions"}, {}, body_text(body)}));
   });
 }
 
@@ -89,14 +92,14 @@ void add_update(CLI::App& sessions, const Context& context) {
       add_named(sessions, "update", "session", "change what is given, and leave the rest",
                 "session update ids --packet-length 128");
   Fields fields(*command);
-  add_fields(fields);
+  add_fields(fields, true);
   fields.flag("--fall-through,!--no-fall-through", "fall_through",
               "later sessions may copy a packet as well, or not");
   fields.flag("--enable,!--disable", "enabled", "start or stop it");
   const auto etag = add_if_match(*command);
   command->callback([name = name, fields, etag, &context] {
     print_change(context, context.client().send(
-                              {"PATCH", {"sessions", *name}, {}, fields.body().dump(), *etag}));
+                              {"PATCH", {"sessions", *name}, {}, body_text(fields.body()), *etag}));
   });
 }
 

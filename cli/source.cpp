@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cli/context.h"
+#include "cli/fields.h"
 
 namespace vxtap::cli {
 namespace {
@@ -19,6 +20,7 @@ void add_command(CLI::App& app, const Context& context, const std::string& verb,
   auto* command = app.add_subcommand(verb, help);
   command->add_option("SESSION", options->session, "the session")
       ->required()
+      ->check(not_empty)
       ->type_name(names::kSession);
   command->add_option("IF", options->interfaces, "names of interfaces")
       ->required()
@@ -27,7 +29,7 @@ void add_command(CLI::App& app, const Context& context, const std::string& verb,
   command->callback([options, verb, &context] {
     const Json body{{"sources", options->interfaces}};
     print_change(context, context.client().send(
-                              {"POST", {"sessions", options->session, verb}, {}, body.dump()}));
+                              {"POST", {"sessions", options->session, verb}, {}, body_text(body)}));
   });
 }
 

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "cli/context.h"
+#include "cli/fields.h"
 #include "cli/table.h"
 
 namespace vxtap::cli {
@@ -90,8 +91,10 @@ void watch(const Context& context, const StatsOptions& options) {
 void add_stats_command(CLI::App& app, const Context& context) {
   auto options = std::make_shared<StatsOptions>();
   auto* command = app.add_subcommand("stats", "what was seen, matched, mirrored and dropped");
-  command->add_option("SESSION", options->session, "only this session")->type_name(names::kSession);
-  command->add_flag("--rules", options->rules, "the rules' counters too");
+  command->add_option("SESSION", options->session, "only this session")
+      ->check(not_empty)
+      ->type_name(names::kSession);
+  command->add_flag("--rules", options->rules, "the rules' counters too")->disable_flag_override();
   auto* again = command->add_option("--watch", options->seconds, "again and again, every 2 seconds")
                     ->expected(0, 1)
                     ->check(CLI::Range(0.1, 3600.0))

@@ -44,15 +44,13 @@ void add_status_commands(CLI::App& app, const Context& context) {
   command->footer("Example: vxtap status");
   command->callback([&context] { status(context); });
 
+  const auto text = [&context]() -> std::string {
+    return context.json() ? Json{{"version", VXTAP_VERSION}}.dump() : "vxtap " VXTAP_VERSION;
+  };
+  app.set_version_flag("--version", text, "the version of this program");
   auto* version = app.add_subcommand("version", "the version of this program");
   version->footer("Example: vxtap version -o json");
-  version->callback([&context] {
-    if (context.json()) {
-      std::cout << Json{{"version", VXTAP_VERSION}}.dump() << '\n';
-    } else {
-      std::cout << "vxtap " VXTAP_VERSION "\n";
-    }
-  });
+  version->callback([text] { std::cout << text() << '\n'; });
 }
 
 }  // namespace vxtap::cli

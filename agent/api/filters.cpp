@@ -1,7 +1,5 @@
 // /v1/filters and the rules under them.
 
-#include <charconv>
-
 #include "agent/api/operation.h"
 #include "agent/api/report.h"
 #include "agent/error.h"
@@ -68,20 +66,15 @@ struct RuleName {
 
 // From the path: /v1/filters/{name}/rules/{direction}/{priority}
 RuleName rule_name(const Call& call) {
-  RuleName rule{};
+  const char* field = "direction";
   try {
-    rule.direction = parse_direction(call.name(1));
+    const auto direction = parse_direction(call.name(1));
+    field = "priority";
+    return {direction, parse_number(call.name(2), kRulePriorities)};
   } catch (Error& error) {
-    error.field = "direction";
+    error.field = field;
     throw;
   }
-  const auto& text = call.name(2);
-  const auto* end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, rule.priority);
-  if (text.empty() || stopped != end || error != std::errc{}) {
-    throw Error(Error::Kind::invalid, "InvalidType", "must be a whole number", "priority", text);
-  }
-  return rule;
 }
 
 DirectedRule the_rule(const Call& call) {

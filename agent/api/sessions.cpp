@@ -143,7 +143,12 @@ HttpResponse show_source(Call& call) {
 }
 
 HttpResponse add_source(Call& call) {
-  return add_sources(call, {call.name(1)});
+  try {
+    return add_sources(call, {call.name(1)});
+  } catch (Error& error) {
+    if (error.field.starts_with("sources")) error.field = "interface";
+    throw;
+  }
 }
 
 HttpResponse remove_source(Call& call) {

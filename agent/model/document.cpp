@@ -19,15 +19,6 @@ Tags read_tags(Reader& reader) {
   return tags;
 }
 
-Policy read_policy(Reader& reader) {
-  const json& value = reader.require("policy");
-  const auto text = reader.text(value, "policy");
-  if (text != "collect" && text != "ignore") {
-    refuse("InvalidPolicy", Place(reader.place(), "policy"), value, "must be collect or ignore");
-  }
-  return text == "collect" ? Policy::collect : Policy::ignore;
-}
-
 template <class Parse>
 auto read_optional(Reader& reader, const char* field, Parse parse)
     -> std::optional<typename decltype(parse(std::string()))::value_type> {
@@ -42,8 +33,8 @@ std::optional<Cidr> optional_cidr(const std::string& text) {
 
 Rule read_rule_fields(Reader& reader) {
   Rule rule;
-  rule.priority = reader.number(reader.require("priority"), "priority");
-  rule.policy = read_policy(reader);
+  rule.priority = reader.number(reader.require("priority"), "priority", kRulePriorities);
+  rule.policy = reader.parsed(reader.require("policy"), "policy", parse_policy);
   const json* protocol = reader.find("protocol");
   if (protocol != nullptr && protocol->is_number()) {
     // A number may also be written without quotes.
@@ -90,18 +81,7 @@ std::optional<uint32_t> read_vni(Reader& reader) {
   if (value->is_string()) {
     refuse("InvalidVni", Place(reader.place(), "vni"), *value, "must be 0-16777215 or auto");
   }
-  return reader.number(*value, "vni");
-}
-
-Oversize read_oversize(Reader& reader) {
-  const json* value = reader.find("oversize");
-  if (value == nullptr) return Oversize::truncate;
-  const auto text = reader.text(*value, "oversize");
-  if (text != "truncate" && text != "fragment") {
-    refuse("InvalidOversize", Place(reader.place(), "oversize"), *value,
-           "must be truncate or fragment");
-  }
-  return text == "fragment" ? Oversize::fragment : Oversize::truncate;
+  return reader.number(*value, "vni", kVnis);
 }
 
 Session read_session(const json& object, const Place& place) {
@@ -115,11 +95,13 @@ Session read_session(const json& object, const Place& place) {
   session.sources = reader.list<std::string>("sources", read_text);
   session.destination = reader.parsed(reader.require("destination"), "destination", parse_address);
   session.vni = read_vni(reader);
-  session.priority = reader.number(reader.require("priority"), "priority");
+  session.priority = reader.number(reader.require("priority"), "priority", kSessionPriorities);
   if (const json* length = reader.find("packet_length")) {
-    session.packet_length = reader.number(*length, "packet_length");
+    session.packet_length = reader.number(*length, "packet_length", kPacketLengths);
   }
-  session.oversize = read_oversize(reader);
+  if (const json* oversize = reader.find("oversize")) {
+    session.oversize = reader.parsed(*oversize, "oversize", parse_oversize);
+  }
   session.fall_through = reader.flag("fall_through");
   session.enabled = reader.flag("enabled");
   reader.finish();
@@ -155,7 +137,7 @@ void keep(const char* field, const std::string& before, const std::string& after
 
 ordered_json to_json(const Rule& rule) {
   ordered_json object{{"priority", rule.priority},
-                      {"policy", rule.policy == Policy::collect ? "collect" : "ignore"},
+                      {"policy", to_string(rule.policy)},
                       {"protocol", protocol_to_string(rule.protocol)}};
   if (rule.source_cidr) object["source_cidr"] = to_string(*rule.source_cidr);
   if (rule.destination_cidr) object["destination_cidr"] = to_string(*rule.destination_cidr);
@@ -243,7 +225,7 @@ ordered_json to_json(const Session& session) {
   }
   object["priority"] = session.priority;
   object["packet_length"] = session.packet_length;
-  object["oversize"] = session.oversize == Oversize::fragment ? "fragment" : "truncate";
+  object["oversize"] = to_string(session.oversize);
   object["fall_through"] = session.fall_through;
   object["enabled"] = session.enabled;
   object["description"] = session.description;

@@ -159,7 +159,11 @@ Plan add_sources(const Configuration& current, const std::string& session,
                  const std::vector<std::string>& interfaces) {
   auto changed = find_session(current, session);
   auto& sources = changed.sources;
-  for (const auto& interface : interfaces) {
+  const Place root;
+  const Place list(root, "sources");
+  for (size_t i = 0; i < interfaces.size(); ++i) {
+    const auto& interface = interfaces[i];
+    validate_interface(interface, Place(list, i));
     if (std::find(sources.begin(), sources.end(), interface) == sources.end()) {
       sources.push_back(interface);
     }

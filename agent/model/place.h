@@ -5,6 +5,7 @@
 // values.
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,14 +20,14 @@ class Place {
   std::string text() const {
     if (parent_ == nullptr) return "";
     auto text = parent_->text();
-    if (field_.empty()) return text.append("[").append(std::to_string(index_)).append("]");
+    if (index_) return text.append("[").append(std::to_string(*index_)).append("]");
     return text.append(text.empty() ? "" : ".").append(field_);
   }
 
  private:
   const Place* parent_ = nullptr;
   std::string_view field_;
-  size_t index_ = 0;
+  std::optional<size_t> index_;
 };
 
 }  // namespace vxtap

@@ -61,8 +61,9 @@ void put_filter(Plan& plan, const Configuration& current, Filter filter) {
 // All sessions at once: what one of them may have depends on the others.
 void put_sessions(Plan& plan, const Configuration& current, const std::vector<Session>& sessions,
                   const std::vector<Place>& places, const DrawVni& draw_vni) {
-  for (const auto& session : sessions) {
-    plan.result.sessions.insert_or_assign(session.name, session);
+  for (size_t i = 0; i < sessions.size(); ++i) {
+    plan.result.sessions.insert_or_assign(sessions[i].name, sessions[i]);
+    plan.given.emplace_back(sessions[i].name, places[i].text());
   }
   validate_relations(sessions, plan.result, places);
   settle_vnis(plan.result, current, draw_vni);

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/model/objects.h"
@@ -22,6 +23,8 @@ struct Plan {
   Configuration result;
   std::vector<Change> changes;
   std::vector<std::string> warnings;
+  // The sessions that were given, and where: `sessions[0]`, or empty for the one of a request.
+  std::vector<std::pair<std::string, std::string>> given = {};
 };
 
 // Draws a VNI; called until it gives one that no session uses.

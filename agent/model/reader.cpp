@@ -1,11 +1,100 @@
 #include "agent/model/reader.h"
 
 #include <algorithm>
-#include <set>
+#include <list>
 
 namespace vxtap {
 
 using nlohmann::json;
+
+namespace {
+
+// Builds what the parser finds, and knows where that stands.
+class Builder : public nlohmann::json_sax<json> {
+ public:
+  explicit Builder(std::string_view text) : text_(text) {}
+  json take() { return std::move(root_); }
+
+  bool null() override { return add(nullptr); }
+  bool boolean(bool value) override { return add(value); }
+  bool number_integer(number_integer_t value) override { return add(value); }
+  bool number_unsigned(number_unsigned_t value) override { return add(value); }
+  bool number_float(number_float_t value, const string_t&) override { return add(value); }
+  bool string(string_t& value) override { return add(std::move(value)); }
+  bool binary(binary_t&) override { return false; }  // not in a text
+  bool start_object(size_t) override { return open(json::object()); }
+  bool start_array(size_t) override { return open(json::array()); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+
+  bool key(string_t& name) override {
+    auto& [object, current] = open_.back();
+    current = name;
+    if (object->contains(name)) {
+      throw Error(Error::Kind::invalid, "DuplicateKey", "stands twice in one object", here());
+    }
+    return true;
+  }
+
+  bool parse_error(size_t position, const std::string&, const json::exception& error) override {
+    const auto read = text_.substr(0, position);
+    const auto line = std::count(read.begin(), read.end(), '\n') + 1;
+    std::string message = error.what();  // "[json.exception…] parse error at line…: what is wrong"
+    message.erase(0, message.find("] ") + 2);
+    if (message.starts_with("parse error")) message.erase(0, message.find(": ") + 2);
+    malformed("is not JSON: line " + std::to_string(line) + ": " + message);
+  }
+
+ private:
+  struct Level {
+    json* value;
+    std::string key;  // of an object: the last one
+  };
+
+  [[noreturn]] static void malformed(const std::string& message) {
+    throw Error(Error::Kind::invalid, "MalformedJson", message, "document");
+  }
+
+  json& put(json value) {
+    if (open_.empty()) return root_ = std::move(value);
+    auto& [parent, key] = open_.back();
+    if (parent->is_object()) return (*parent)[key] = std::move(value);
+    parent->push_back(std::move(value));
+    return parent->back();
+  }
+
+  bool add(json value) {
+    put(std::move(value));
+    return true;
+  }
+
+  bool open(json value) {
+    constexpr size_t kDeepest = 32;
+    if (open_.size() == kDeepest) malformed("is nested too deeply");
+    open_.push_back({&put(std::move(value)), {}});
+    return true;
+  }
+
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  std::string here() const {
+    std::list<Place> places{Place()};
+    for (const auto& [value, key] : open_) {
+      const auto& parent = places.back();
+      places.push_back(value->is_object() ? Place(parent, key) : Place(parent, value->size() - 1));
+    }
+    return places.back().text();
+  }
+
+  std::string_view text_;
+  json root_;
+  std::vector<Level> open_;
+};
+
+}  // namespace
 
 void refuse(const char* code, const Place& place, const json& value, const std::string& rule) {
   throw Error(Error::Kind::invalid, code, rule, place.text(),
@@ -13,25 +102,9 @@ void refuse(const char* code, const Place& place, const json& value, const std::
 }
 
 json parse_json(std::string_view text) {
-  std::vector<std::set<std::string>> open;
-  const auto watch = [&](int, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::object_start) open.emplace_back();
-    if (event == json::parse_event_t::object_end) open.pop_back();
-    if (event == json::parse_event_t::key &&
-        !open.back().insert(parsed.get<std::string>()).second) {
-      const auto field = parsed.get<std::string>();
-      refuse("DuplicateKey", Place(Place(), field), parsed, "stands twice in one object");
-    }
-    return true;
-  };
-  try {
-    return json::parse(text, watch);
-  } catch (const json::parse_error& error) {
-    const auto end = text.begin() + static_cast<std::ptrdiff_t>(std::min(error.byte, text.size()));
-    const auto line = std::count(text.begin(), end, '\n') + 1;
-    throw Error(Error::Kind::invalid, "MalformedJson",
-                "is not JSON: line " + std::to_string(line) + ": " + error.what(), "document");
-  }
+  Builder builder(text);
+  json::sax_parse(text, &builder);
+  return builder.take();
 }
 
 Reader::Reader(const json& object, const Place& place) : object_(object), place_(place) {
@@ -70,12 +143,12 @@ bool Reader::flag(const char* field, bool otherwise) {
   return value->get<bool>();
 }
 
-uint32_t Reader::number(const json& value, const char* field) const {
+uint32_t Reader::number(const json& value, const char* field, const Bounds& bounds) const {
   if (!value.is_number_integer()) {
     refuse("InvalidType", Place(place_, field), value, "must be a whole number");
   }
-  if (!value.is_number_unsigned() || value.get<uint64_t>() > UINT32_MAX) {
-    refuse("OutOfRange", Place(place_, field), value, "must be a number from 0 to 4294967295");
+  if (!value.is_number_unsigned() || !bounds.hold(value.get<uint64_t>())) {
+    refuse("OutOfRange", Place(place_, field), value, bounds.rule());
   }
   return value.get<uint32_t>();
 }

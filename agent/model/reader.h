@@ -10,6 +10,7 @@
 
 #include "agent/error.h"
 #include "agent/model/place.h"
+#include "agent/model/value.h"
 
 namespace vxtap {
 
@@ -17,8 +18,9 @@ namespace vxtap {
 [[noreturn]] void refuse(const char* code, const Place& place, const nlohmann::json& value,
                          const std::string& rule);
 
-// The text as JSON. Throws MalformedJson with the line, and DuplicateKey: a later field of the same
-// name would silently win over an earlier one.
+// The text as JSON. Throws MalformedJson, also for what is nested so deeply that to walk it would
+// take too much of the stack, and DuplicateKey: a later field of the same name would silently win
+// over an earlier one.
 nlohmann::json parse_json(std::string_view text);
 
 class Reader {
@@ -34,7 +36,7 @@ class Reader {
   std::string text(const nlohmann::json& value, const char* field) const;
   std::string text(const char* field);  // empty if it is not there
   bool flag(const char* field, bool otherwise = false);
-  uint32_t number(const nlohmann::json& value, const char* field) const;
+  uint32_t number(const nlohmann::json& value, const char* field, const Bounds& bounds) const;
 
   // Runs a value's own parser; its error gets the field that it cannot know.
   template <class Parse>

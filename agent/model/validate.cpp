@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/locale/utf.hpp>
 #include <map>
 #include <set>
 #include <string>
@@ -14,11 +15,6 @@
 namespace vxtap {
 namespace {
 
-constexpr uint32_t kLastRulePriority = 16777216;
-constexpr uint32_t kLastSessionPriority = 32766;
-constexpr uint32_t kLastVni = 16777215;
-constexpr uint32_t kShortestPacket = 64;
-constexpr uint32_t kLongestPacket = 8500;
 constexpr size_t kMostTags = 20;
 constexpr size_t kLongestInterface = 15;  // IFNAMSIZ − 1
 
@@ -32,6 +28,17 @@ size_t characters(std::string_view text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char byte) {
     return (static_cast<uint8_t>(byte) & 0xc0) != 0x80;
   }));
+}
+
+// JSON already is; a path and what it holds need not be.
+bool is_utf8(std::string_view text) {
+  namespace utf = boost::locale::utf;
+  const char* at = text.begin();
+  while (at != text.end()) {
+    const auto character = utf::utf_traits<char>::decode(at, text.end());
+    if (character == utf::illegal || character == utf::incomplete) return false;
+  }
+  return true;
 }
 
 // No control characters: neither ASCII's nor those of Latin-1, which UTF-8 writes as C2 80 to C2
@@ -98,10 +105,19 @@ void check_tags(const Tags& tags, const Place& place) {
   }
 }
 
-void check_range(uint32_t value, uint32_t first, uint32_t last, const Place& place) {
-  if (value < first || value > last) {
-    refuse("OutOfRange", place, std::to_string(value),
-           "must be from " + std::to_string(first) + " to " + std::to_string(last));
+// `whose` says among what they are unique.
+template <class Object>
+void check_priorities(const std::vector<Object>& objects, const std::string& whose,
+                      const Place& place) {
+  std::unordered_map<uint32_t, size_t> taken;
+  taken.reserve(objects.size());
+  for (size_t i = 0; i < objects.size(); ++i) {
+    const auto [first, fresh] = taken.emplace(objects[i].priority, i);
+    if (fresh) continue;
+    refuse(
+        "DuplicatePriority", Place(Place(place, i), "priority"),
+        std::to_string(objects[i].priority),
+        "must be unique " + whose + ": " + Place(place, first->second).text() + " has it already");
   }
 }
 
@@ -111,18 +127,8 @@ void check_rules(const std::vector<Rule>& rules, const Limits& limits, const Pla
            "must be at most " + std::to_string(limits.rules_per_direction) +
                " (a setting of the daemon, limits.rules_per_direction)");
   }
-  std::unordered_map<uint32_t, size_t> taken;
-  taken.reserve(rules.size());
-  for (size_t i = 0; i < rules.size(); ++i) {
-    const Place here(place, i);
-    validate(rules[i], here);
-    const auto [first, fresh] = taken.emplace(rules[i].priority, i);
-    if (!fresh) {
-      refuse("DuplicatePriority", Place(here, "priority"), std::to_string(rules[i].priority),
-             "must be unique per direction: " + Place(place, first->second).text() +
-                 " has it already");
-    }
-  }
+  for (size_t i = 0; i < rules.size(); ++i) validate(rules[i], Place(place, i));
+  check_priorities(rules, "per direction", place);
 }
 
 template <class Object>
@@ -150,16 +156,11 @@ void check_all(const std::vector<Object>& objects, const Place& place, Validate 
 void check_sources(const std::vector<std::string>& sources, const Place& place) {
   std::set<std::string> seen;
   for (size_t i = 0; i < sources.size(); ++i) {
-    const auto& name = sources[i];
     const Place here(place, i);
-    const bool valid = !name.empty() && name.size() <= kLongestInterface && name != "." &&
-                       name != ".." && printable(name) &&
-                       name.find_first_of("/ :") == std::string::npos;
-    if (!valid) {
-      refuse("InvalidInterface", here, name,
-             "must be an interface's name: 1-15 bytes without '/', ':' and blanks");
+    validate_interface(sources[i], here);
+    if (!seen.insert(sources[i]).second) {
+      refuse("DuplicateSource", here, sources[i], "stands there twice");
     }
-    if (!seen.insert(name).second) refuse("DuplicateSource", here, name, "stands there twice");
   }
 }
 
@@ -178,7 +179,6 @@ void check_destination(const Address& address, const Place& place) {
 }  // namespace
 
 void validate(const Rule& rule, const Place& place) {
-  check_range(rule.priority, 1, kLastRulePriority, Place(place, "priority"));
   if (rule.source_cidr && rule.destination_cidr &&
       rule.source_cidr->network.family != rule.destination_cidr->network.family) {
     refuse("FamilyMismatch", Place(place, "destination_cidr"), to_string(*rule.destination_cidr),
@@ -208,10 +208,6 @@ void validate(const Session& session, const Place& place) {
   check_common(session, place);
   check_sources(session.sources, Place(place, "sources"));
   check_destination(session.destination, Place(place, "destination"));
-  if (session.vni) check_range(*session.vni, 0, kLastVni, Place(place, "vni"));
-  check_range(session.priority, 1, kLastSessionPriority, Place(place, "priority"));
-  check_range(session.packet_length, kShortestPacket, kLongestPacket,
-              Place(place, "packet_length"));
 }
 
 void validate(const Document& document, const Limits& limits) {
@@ -220,6 +216,17 @@ void validate(const Document& document, const Limits& limits) {
             [&](const Filter& filter, const Place& here) { validate(filter, limits, here); });
   check_all(document.sessions, Place(place, "sessions"),
             [](const Session& session, const Place& here) { validate(session, here); });
+  check_priorities(document.sessions, "among sessions", Place(place, "sessions"));
+}
+
+void validate_interface(const std::string& name, const Place& place) {
+  const bool valid = !name.empty() && name.size() <= kLongestInterface && name != "." &&
+                     name != ".." && is_utf8(name) && printable(name) &&
+                     name.find_first_of("/ :") == std::string::npos;
+  if (!valid) {
+    refuse("InvalidInterface", place, name,
+           "must be an interface's name: 1-15 bytes of UTF-8 without '/', ':' and blanks");
+  }
 }
 
 void validate_relations(const std::vector<Session>& sessions, const Configuration& merged,

@@ -4,6 +4,7 @@
 // throw Error with the object's place in front of the field.
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include "agent/model/objects.h"
@@ -15,11 +16,13 @@ struct Limits {
   size_t rules_per_direction = 1000;
 };
 
-// Lengths, ranges, and uniqueness inside what is given. Throw Error(invalid).
+// Lengths, and uniqueness inside what is given; what a value may be by itself is seen to where it
+// is read. Throw Error(invalid).
 void validate(const Rule& rule, const Place& place);
 void validate(const Filter& filter, const Limits& limits, const Place& place);
 void validate(const Session& session, const Place& place);
 void validate(const Document& document, const Limits& limits);
+void validate_interface(const std::string& name, const Place& place);
 
 // The relations of sessions that were created or changed within the configuration they are about to
 // become part of, which differs from a sound one by nothing but them: filters exist

@@ -24,7 +24,7 @@ constexpr std::array kProtocols{NamedProtocol{"icmp", 1},    NamedProtocol{"tcp"
 }
 
 // The whole text as a decimal number up to `last`, without sign or leading blanks.
-std::optional<uint32_t> parse_number(std::string_view text, uint32_t last) {
+std::optional<uint32_t> try_number(std::string_view text, uint32_t last) {
   uint32_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (text.empty() || error != std::errc{} || end != text.data() + text.size() || number > last) {
@@ -38,6 +38,7 @@ int address_family(Family family) {
 }
 
 std::optional<Address> try_address(const std::string& text) {
+  if (text.find('\0') != std::string::npos) return std::nullopt;  // inet_pton would end there
   for (const Family family : {Family::ipv4, Family::ipv6}) {
     Address address{family, {}};
     if (inet_pton(address_family(family), text.c_str(), address.bytes.data()) == 1) return address;
@@ -55,6 +56,20 @@ Address network_of(Address address, uint32_t prefix_length) {
 
 }  // namespace
 
+std::string Bounds::rule() const {
+  return "must be from " + std::to_string(first) + " to " + std::to_string(last);
+}
+
+uint32_t parse_number(std::string_view text, const Bounds& bounds) {
+  uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc::invalid_argument || end != text.data() + text.size()) {
+    refuse("InvalidType", text, "must be a whole number");
+  }
+  if (error != std::errc{} || !bounds.hold(number)) refuse("OutOfRange", text, bounds.rule());
+  return number;
+}
+
 const char* to_string(Direction direction) {
   return direction == Direction::inbound ? "inbound" : "outbound";
 }
@@ -64,6 +79,28 @@ Direction parse_direction(std::string_view text) {
     if (text == to_string(direction)) return direction;
   }
   refuse("InvalidDirection", text, "must be inbound or outbound");
+}
+
+Policy parse_policy(std::string_view text) {
+  for (const Policy policy : {Policy::collect, Policy::ignore}) {
+    if (text == to_string(policy)) return policy;
+  }
+  refuse("InvalidPolicy", text, "must be collect or ignore");
+}
+
+const char* to_string(Policy policy) {
+  return policy == Policy::collect ? "collect" : "ignore";
+}
+
+Oversize parse_oversize(std::string_view text) {
+  for (const Oversize oversize : {Oversize::truncate, Oversize::fragment}) {
+    if (text == to_string(oversize)) return oversize;
+  }
+  refuse("InvalidOversize", text, "must be truncate or fragment");
+}
+
+const char* to_string(Oversize oversize) {
+  return oversize == Oversize::truncate ? "truncate" : "fragment";
 }
 
 Address parse_address(std::string_view text) {
@@ -83,7 +120,7 @@ Cidr parse_cidr(std::string_view text) {
   const auto address = try_address(std::string(text.substr(0, slash)));
   const uint32_t bits = address && address->family == Family::ipv6 ? 128 : 32;
   const auto length =
-      slash == std::string_view::npos ? std::nullopt : parse_number(text.substr(slash + 1), bits);
+      slash == std::string_view::npos ? std::nullopt : try_number(text.substr(slash + 1), bits);
   if (!address || !length) {
     refuse("InvalidCidr", text,
            "must be a network like 10.0.0.0/8 or 2001:db8::/32, with a prefix length of 0-32 or "
@@ -106,7 +143,7 @@ std::optional<uint8_t> parse_protocol(std::string_view text) {
   const auto named = std::find_if(kProtocols.begin(), kProtocols.end(),
                                   [&](const NamedProtocol& p) { return p.name == text; });
   if (named != kProtocols.end()) return named->number;
-  const auto number = parse_number(text, 255);
+  const auto number = try_number(text, 255);
   if (!number) {
     refuse("InvalidProtocol", text,
            "must be all, icmp, icmpv6, tcp, udp, sctp, gre or an IP protocol number 0-255");
@@ -125,8 +162,8 @@ std::optional<PortRange> parse_port_range(std::string_view text) {
   if (text == "-1/-1") return std::nullopt;
   const auto slash = text.find('/');
   if (slash != std::string_view::npos) {
-    const auto first = parse_number(text.substr(0, slash), 65535);
-    const auto last = parse_number(text.substr(slash + 1), 65535);
+    const auto first = try_number(text.substr(0, slash), kPorts.last);
+    const auto last = try_number(text.substr(slash + 1), kPorts.last);
     if (first && last && *first <= *last) {
       return PortRange{static_cast<uint16_t>(*first), static_cast<uint16_t>(*last)};
     }

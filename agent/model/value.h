@@ -10,7 +10,27 @@
 
 namespace vxtap {
 
+// The numbers that something may be, both ends included.
+struct Bounds {
+  uint32_t first, last;
+  bool hold(uint64_t number) const { return number >= first && number <= last; }
+  std::string rule() const;
+};
+inline constexpr Bounds kRulePriorities{1, 16777216};
+inline constexpr Bounds kSessionPriorities{1, 32766};
+inline constexpr Bounds kVnis{0, 16777215};
+inline constexpr Bounds kPacketLengths{64, 8500};
+inline constexpr Bounds kPorts{0, 65535};
+
+uint32_t parse_number(std::string_view text, const Bounds& bounds);
+
 Direction parse_direction(std::string_view text);
+
+Policy parse_policy(std::string_view text);
+const char* to_string(Policy policy);
+
+Oversize parse_oversize(std::string_view text);
+const char* to_string(Oversize oversize);
 
 Address parse_address(std::string_view text);
 std::string to_string(const Address& address);

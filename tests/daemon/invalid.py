@@ -298,8 +298,8 @@ def options(kind, fields, renamed=()):
             words += [word for name in value for word in ("--source", name)]
         elif field in FLAGS and value is True:
             words.append("--enable" if field == "enabled" else option)
-        elif field in FLAGS | {"sources", "tags", "colour", "Name"}:
-            return None
+        elif field in FLAGS | {"sources", "tags", "colour", "Name"} or value == "any":
+            return None  # `any` is a word of the command line only, for no network at all
         elif isinstance(value, str) and not (field in NUMBERS[kind] and value.isdigit()):
             words += [option, value]
         elif type(value) is int and field in NUMBERS[kind] | {"protocol"}:

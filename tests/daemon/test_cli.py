@@ -215,7 +215,9 @@ def test_json_of_changes(shared):
 
 def test_json_of_version():
     version = json.loads(run(VXTAP, "version", "-o", "json").stdout)["version"]
-    assert run(VXTAP, "version").stdout == f"vxtap {version}\n"
+    for words in (["version"], ["--version"]):
+        assert run(VXTAP, *words).stdout == f"vxtap {version}\n"
+        assert json.loads(run(VXTAP, "-o", "json", *words).stdout) == {"version": version}
 
 
 def test_json_of_an_error(shared):

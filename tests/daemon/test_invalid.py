@@ -115,6 +115,7 @@ def check_usage(lab, api, request, *says):
         assert (done.returncode, done.stdout) == (2, ""), done.stderr
         line, _, hint = done.stderr.partition("\n")
         assert hint in ("", "Run with --help for more information.\n")
+        assert line.startswith("vxtap: ") and line.isprintable()
         check_message(line, says)
 
 
@@ -315,6 +316,8 @@ DOCUMENTS = [
         ({"filters": [GOOD, GOOD]}, "DuplicateName", "filters[1].name", "new", ("unique",)),
         ({"sessions": [NEW["session"], {**NEW["session"], "priority": 31}]}, "DuplicateName",
          "sessions[1].name", "new", ("unique",)),
+        ({"filters": [GOOD], "sessions": [OF_NEW, {**OF_NEW, "name": "b"}]}, "DuplicatePriority",
+         "sessions[1].priority", "30", ("unique", "sessions[0]")),
         ({"filters": [GOOD], "sessions": [OF_NEW, {**OF_NEW, "name": "b", "priority": 0}]},
          "OutOfRange", "sessions[1].priority", "0", ("1", "32766")),
         ({"filters": [GOOD],
@@ -495,9 +498,10 @@ def test_own_devices(shared, api):
 RULE_OPTIONS = ("web", "--direction", "inbound", "--priority", "30")
 USAGE = [
     ((), ("subcommand", "required")),
-    (("frob",), ("frob",)),
+    (("frob",), ("no command 'frob'", "vxtap --help")),
+    (("--colour", "frob"), ("no option '--colour'",)),
     (("filter",), ("subcommand", "required")),
-    (("filter", "frob"), ("frob",)),
+    (("filter", "frob"), ("frob", "vxtap filter --help")),
     (("filter", "create"), ("NAME", "required")),
     (("filter", "create", "a", "b"), ("b", "not expected")),
     (("filter", "create", "a", "--colour", "red"), ("--colour", "not expected")),
@@ -508,6 +512,10 @@ USAGE = [
     (("session", "show", ""), ("empty",)),
     (("session", "stop", ""), ("empty",)),
     (("rule", "list", ""), ("empty",)),
+    (("attach", "", "src0"), ("SESSION", "empty")),
+    (("stats", ""), ("SESSION", "empty")),
+    (("session", "stop", "--dance\x1b[31m", "ids"), ("--dance", "not expected")),
+    (("filter", "delete", "web", "--if-match", ""), ("--if-match", "empty")),
     (("filter", "create", "\udcff"), ("name", "UTF-8")),
     (("filter", "create", "a", "--group", "\udcff"), ("group", "UTF-8")),
     (("session", "create", "a", "--enable=maybe"), ("enable",)),

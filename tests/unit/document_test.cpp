@@ -46,6 +46,11 @@ json tags(size_t count) {
   return result;
 }
 
+json renamed(json object) {
+  object["name"] = "another";
+  return object;
+}
+
 void check(const std::vector<Row>& rows) {
   for (const auto& row : rows) {
     SCOPED_TRACE(std::string(row.pointer) + " = " + row.value.dump().substr(0, 60));
@@ -172,29 +177,50 @@ TEST(Document, sessions) {
        {"/sessions/0/snaplen", 1, "UnknownField", "sessions[0].snaplen"},
        {"/session", json::array(), "UnknownField", "session"},
        {"/sessions/1", valid()["sessions"][0], "DuplicateName", "sessions[1].name"},
+       {"/sessions/1", renamed(valid()["sessions"][0]), "DuplicatePriority",
+        "sessions[1].priority"},
        {"/filters/1", valid()["filters"][0], "DuplicateName", "filters[1].name"}});
+}
+
+// The error of a text that is no document: code, field and message.
+std::string error_of(const std::string& text) {
+  try {
+    parse_document(text);
+    return "";
+  } catch (const Error& error) {
+    return error.code + " " + error.field + ": " + error.what();
+  }
 }
 
 TEST(Document, not_json) {
   for (const char* text : {"", "{", "[1,]", "{\"filters\": [}", "\xff"}) {
-    SCOPED_TRACE(text);
-    try {
-      parse_document(text);
-      FAIL();
-    } catch (const Error& error) {
-      EXPECT_EQ(error.code, "MalformedJson");
-    }
+    EXPECT_EQ(error_of(text).rfind("MalformedJson document: is not JSON: line 1: ", 0), 0U) << text;
   }
-  EXPECT_THROW(parse_document("[]"), Error);
+  EXPECT_EQ(error_of("{\"filters\":\n [1e400]}"),
+            "MalformedJson document: is not JSON: line 2: number overflow parsing '1e400'");
+  EXPECT_EQ(error_of("[]"), "InvalidType : must be an object");
+}
+
+TEST(Document, nested_deeply) {
+  const auto nested = [](size_t depth) {
+    return R"({"filters": )" + repeated(depth - 1, "[") + repeated(depth - 1, "]") + "}";
+  };
+  EXPECT_EQ(error_of(nested(32)), "InvalidType filters[0]: must be an object");
+  const std::string refused = "MalformedJson document: is nested too deeply";
+  EXPECT_EQ(error_of(nested(33)), refused);
+  EXPECT_EQ(error_of(nested(1000000)), refused);
+  EXPECT_EQ(error_of(repeated(1000000, "[")), refused);
 }
 
 TEST(Document, a_field_that_stands_twice) {
-  try {
-    parse_document(R"({"filters": [{"name": "a", "name": "b"}]})");
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code, "DuplicateKey");
-  }
+  const auto twice = [](const std::string& field) {
+    return "DuplicateKey " + field + ": stands twice in one object";
+  };
+  EXPECT_EQ(error_of(R"({"filters": [], "filters": []})"), twice("filters"));
+  EXPECT_EQ(error_of(R"({"filters": [{"name": "a"}, {"tags": {}, "name": "b", "name": "b"}]})"),
+            twice("filters[1].name"));
+  EXPECT_EQ(error_of(R"({"sessions": [{"tags": {"": "a", "": "b"}}]})"),
+            twice("sessions[0].tags."));
 }
 
 TEST(Document, too_many_rules) {

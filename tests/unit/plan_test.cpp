@@ -90,7 +90,7 @@ TEST(Plan, refuses_what_does_not_hold_together) {
   };
   EXPECT_EQ(error_of({{}, {session("t", 1)}}, false), "PriorityTaken sessions[0].priority");
   EXPECT_EQ(error_of({{}, {session("t", 2), session("u", 2)}}, false),
-            "PriorityTaken sessions[0].priority");
+            "DuplicatePriority sessions[1].priority");
   EXPECT_EQ(error_of({{}, {session("t", 1)}}, true), "UnknownFilter sessions[0].filter");
 }
 

@@ -41,6 +41,25 @@ TEST(Value, addresses) {
         [](const char* text) { return to_string(parse_address(text)); });
 }
 
+TEST(Value, a_text_does_not_end_at_a_nul) {
+  EXPECT_THROW(parse_address({"10.0.0.1\0", 9}), Error);
+  EXPECT_THROW(parse_cidr({"10.0.0.0\0/8", 11}), Error);
+}
+
+TEST(Value, numbers) {
+  check({{"1", "1"},
+         {"32766", "32766"},
+         {"0", "OutOfRange"},
+         {"32767", "OutOfRange"},
+         {"4294967297", "OutOfRange"},
+         {"18446744073709551617", "OutOfRange"},
+         {"", "InvalidType"},
+         {"-1", "InvalidType"},
+         {"1 ", "InvalidType"},
+         {"0x1", "InvalidType"}},
+        [](const char* text) { return std::to_string(parse_number(text, kSessionPriorities)); });
+}
+
 TEST(Value, networks) {
   check({{"10.0.0.0/8", "10.0.0.0/8"},
          {"0.0.0.0/0", "0.0.0.0/0"},
