@@ -52,8 +52,8 @@ HttpResponse change(Call& call, Plan plan, unsigned status,
       response.body = answer(body).body;
     }
     if (call.request.idempotency_key && call.request.method == "POST") {
-      store.keep_answer(*call.request.idempotency_key,
-                        {request_hash(call.request), response.status, response.body});
+      store.keep_answer(*call.request.idempotency_key, {request_hash(call.request), response.status,
+                                                        response.body, response.headers});
     }
   });
   return response;

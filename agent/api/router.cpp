@@ -112,7 +112,7 @@ std::optional<HttpResponse> replay(const Agent& agent, const HttpRequest& reques
                 "was sent before with another request: each needs a key of its own",
                 "Idempotency-Key", *key);
   }
-  HttpResponse response{kept->status, "application/json", kept->body};
+  HttpResponse response{kept->status, "application/json", kept->body, kept->headers};
   response.headers.emplace_back("Idempotency-Replayed", "true");
   return response;
 }

@@ -1,12 +1,15 @@
 """Several clients at once: those that want the same, those that ask again, and those that are slow,
 silent or broken. What cannot be done changes nothing."""
 
+import http.client
 import json
 import signal
 import socket
+import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -168,6 +171,21 @@ def test_same_request_again(mirror, api):
         api.close()
 
 
+def test_answers_of_an_older_version(mirror, api):
+    """They were kept without their headers, and are given as they were kept."""
+    first = api.call("POST", f"{IDS}/stop", idempotency_key="k")
+    assert mirror.daemon.stop() == 0
+    with closing(sqlite3.connect(Path(mirror.state) / "vxtap.db")) as database:
+        database.executescript("ALTER TABLE answers DROP COLUMN headers; PRAGMA user_version = 2")
+    mirror.start_daemon()
+    with connected(mirror) as client:
+        head = f"POST {IDS}/stop HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\n\r\n"
+        client.sendall(head.encode())
+        again = response(client)
+        assert (again.status, json.loads(again.read())) == (200, first.body)
+        assert again.headers["Idempotency-Replayed"] == "true" and "ETag" not in again.headers
+
+
 def test_keys_are_of_requests(api):
     """Another path or body is another request. Without a key everything is done anew."""
     key = {"idempotency_key": "k" * 255}
@@ -264,6 +282,13 @@ def spoken(mirror, request):
         except ConnectionResetError:
             pass  # it has not read everything
         return answer
+
+
+def response(client):
+    """The answer that a client reads now; its body is still to be read."""
+    answer = http.client.HTTPResponse(client)
+    answer.begin()
+    return answer
 
 
 def code_of(answer):
