@@ -20,11 +20,9 @@ HttpResponse put_config(Call& call) {
   const bool dry_run = flag(call, "dry_run");
   auto plan = make_plan(call.agent.configuration(), parse_document(call.request.body),
                         flag(call, "prune"), call.agent.settings().limits, draw_vni);
+  if (dry_run) plan.warnings = call.agent.check(plan);
   auto report = answer(plan_report(plan, dry_run));
-  if (dry_run) {
-    call.agent.check(plan);
-    return report;
-  }
+  if (dry_run) return report;
   return change(call, std::move(plan), 200, [&] { return report; });
 }
 

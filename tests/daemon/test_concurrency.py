@@ -245,6 +245,11 @@ def test_dry_run(api, query):
     done = api.do("PUT", f"{CONFIG}?dry_run=0{query}", document)
     assert said == {**done, "dry_run": True} and done["dry_run"] is False
     assert {"action": "create", "kind": "session", "name": "other"} in done["changes"]
+    assert any("late0" in warning and "pending" in warning for warning in done["warnings"])
+    document["sessions"][0]["sources"] = ["src0"]
+    said = api.do("PUT", f"{CONFIG}?dry_run=1{query}", document)
+    assert said == {**api.do("PUT", f"{CONFIG}?{query}", document), "dry_run": True}
+    assert not any("late0" in warning for warning in said["warnings"])
 
 
 def test_dry_run_refuses(api):
