@@ -53,11 +53,11 @@ HttpResponse get_metrics(Call& call) {
 
 std::vector<Operation> daemon_operations() {
   return {{"GET", "/v1/config", get_config},
-          {"PUT", "/v1/config", put_config, {"dry_run", "prune"}},
-          {"GET", "/v1/stats", get_stats, {"session", "rules"}},
+          {"PUT", "/v1/config", put_config, Body::json, {"dry_run", "prune"}},
+          {"GET", "/v1/stats", get_stats, Body::none, {"session", "rules"}},
           {"GET", "/v1/status", get_status},
           {"GET", "/v1/interfaces", get_interfaces},
-          {"POST", "/v1/explain", post_explain},
+          {"POST", "/v1/explain", post_explain, Body::json},
           {"GET", "/metrics", get_metrics}};
 }
 

@@ -97,6 +97,11 @@ void check_parameters(const Operation& operation, const HttpRequest& request) {
   }
 }
 
+void check_body(const Operation& operation, const HttpRequest& request) {
+  if (operation.body == api::Body::json || request.body.empty()) return;
+  throw Error(Error::Kind::invalid, "UnexpectedBody", "this operation takes no body", "body");
+}
+
 // The answer that the request was given before, if it was.
 std::optional<HttpResponse> replay(const Agent& agent, const HttpRequest& request) {
   const auto& key = request.idempotency_key;
@@ -120,6 +125,7 @@ std::optional<HttpResponse> replay(const Agent& agent, const HttpRequest& reques
 HttpResponse run(Agent& agent, const Route& route, const HttpRequest& request) {
   check_parameters(route.operation, request);
   if (auto replayed = replay(agent, request)) return *replayed;
+  check_body(route.operation, request);
   Call call{agent, request, {}};
   for (size_t i = 0; i < route.segments.size(); ++i) {
     if (route.segments[i].front() == '{') call.names.push_back(request.segments[i]);
