@@ -9,6 +9,7 @@
 #include <list>
 #include <optional>
 
+#include "agent/api/target.h"
 #include "agent/error.h"
 
 namespace vxtap {
@@ -31,64 +32,6 @@ HttpResponse refusal(unsigned status, const std::string& code, const std::string
               R"(", "field": "", "value": ""}})" + "\n"};
 }
 
-int hex(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
-  if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
-  return -1;
-}
-
-// RFC 3986 §2.1; empty if a percent sign is not followed by two hexadecimal digits.
-std::optional<std::string> percent_decode(const std::string& text) {
-  std::string result;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      result += text[i];
-      continue;
-    }
-    const int high = i + 2 < text.size() ? hex(text[i + 1]) : -1;
-    const int low = i + 2 < text.size() ? hex(text[i + 2]) : -1;
-    if (high < 0 || low < 0) return std::nullopt;
-    result += static_cast<char>(high * 16 + low);
-    i += 2;
-  }
-  return result;
-}
-
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  size_t begin = 0;
-  while (begin <= text.size()) {
-    const size_t end = std::min(text.find(separator, begin), text.size());
-    parts.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
-
-// Empty if the target is not well formed.
-std::optional<HttpRequest> parse_target(const std::string& target) {
-  HttpRequest request;
-  const auto mark = target.find('?');
-  request.path = target.substr(0, mark);
-  if (!request.path.starts_with('/')) return std::nullopt;
-  for (const auto& segment : split(request.path.substr(1), '/')) {
-    auto decoded = percent_decode(segment);
-    if (!decoded) return std::nullopt;
-    request.segments.push_back(std::move(*decoded));
-  }
-  if (mark == std::string::npos) return request;
-  for (const auto& pair : split(target.substr(mark + 1), '&')) {
-    if (pair.empty()) continue;
-    const auto equals = std::min(pair.find('='), pair.size());
-    auto name = percent_decode(pair.substr(0, equals));
-    auto value = percent_decode(equals < pair.size() ? pair.substr(equals + 1) : "");
-    if (!name || !value) return std::nullopt;
-    request.query.emplace(*name, *value);
-  }
-  return request;
-}
-
 class Connection;
 
 // The connections of a server.
@@ -97,10 +40,15 @@ struct Connections {
   std::list<Connection*> waiting;  // for their clients to send, the longest first
 };
 
+// All lines of a field as one: RFC 9110 §5.3.
 std::optional<std::string> header(const http::fields& fields, const char* name) {
-  const auto found = fields.find(name);
-  if (found == fields.end()) return std::nullopt;
-  return std::string(found->value());
+  std::optional<std::string> value;
+  const auto [first, end] = fields.equal_range(name);
+  for (auto line = first; line != end; ++line) {
+    const std::string text(line->value());
+    value = value ? *value + ", " + text : text;
+  }
+  return value;
 }
 
 // One client. Lives as long as a callback holds it.
@@ -148,8 +96,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const auto& message = parser_->get();
     request_ = parse_target(std::string(message.target()));
     if (!request_) {
-      return refuse(
-          refusal(400, "MalformedPath", "the path is not percent-encoded as it should be"));
+      return refuse(refusal(400, "MalformedPath",
+                            "the target must be a path, percent-encoded: /v1/filters/a%20b"));
     }
     request_->method = std::string(message.method_string());
     request_->if_match = header(message, "If-Match");

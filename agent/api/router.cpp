@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "agent/api/operation.h"
+#include "agent/api/target.h"
 #include "agent/error.h"
 
 namespace vxtap {
@@ -49,17 +50,6 @@ struct Route {
   std::vector<std::string> segments;
 };
 
-std::vector<std::string> split(const std::string& path) {
-  std::vector<std::string> segments;
-  size_t begin = 1;
-  while (begin <= path.size()) {
-    const size_t end = std::min(path.find('/', begin), path.size());
-    segments.push_back(path.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return segments;
-}
-
 HttpResponse index(Call& call);
 
 const std::vector<Route>& routes() {
@@ -67,7 +57,8 @@ const std::vector<Route>& routes() {
     std::vector<Route> all{{{"GET", "/v1", index}, {"v1"}}};
     for (const auto& group : {api::filter_operations(), api::rule_operations(),
                               api::session_operations(), api::daemon_operations()}) {
-      for (const auto& operation : group) all.push_back({operation, split(operation.path)});
+      for (const auto& operation : group)
+        all.push_back({operation, split(operation.path + 1, '/')});
     }
     return all;
   }();

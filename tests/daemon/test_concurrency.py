@@ -86,13 +86,17 @@ def test_stale_step(api, method, path):
     assert api.call(method, path, if_match=answer.headers["ETag"]).status in (200, 204)
 
 
-def test_if_match(api):
+def test_if_match(mirror, api):
     """RFC 9110 §13.1.1: a list, any, and a strong comparison."""
     etag = api.call("GET", WEB).headers["ETag"]
-    for good in ("*", etag, f'"x", {etag}', f'{etag},"x"'):
+    for good in ("*", etag, f'"x", {etag}', f'{etag},"x"', f'W/"x" ,\t{etag} ,'):
         assert api.call("PATCH", WEB, {"group": ""}, if_match=good).status == 200
-    for bad in ('"x"', f"W/{etag}", etag.strip('"'), '"*"', ""):
+    for bad in ('"x"', f"W/{etag}", f'W/{etag}, "x"', etag.strip('"'), f"x{etag}", f'{etag} "x"',
+                f'"{etag}"', '"*"', ""):
         api.refused(412, "PreconditionFailed", "PATCH", WEB, {"group": ""}, if_match=bad)
+    request = (f'PATCH {WEB} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nIf-Match: "x"\r\n'
+               f'If-Match: {etag}\r\nContent-Length: 2\r\n\r\n{{}}')
+    assert spoken(mirror, request.encode()).startswith(b"HTTP/1.1 200 ")
     api.refused(404, "FilterNotFound", "PATCH", f"{FILTERS}/nosuch", {}, if_match="*")
 
 
@@ -499,6 +503,20 @@ def test_names_that_are_not(api, encoded, name):
                                   f"{FILTERS}?group=%", f"{FILTERS}?%4=x"])
 def test_malformed_paths(api, path):
     api.refused(400, "MalformedPath", "GET", path)
+
+
+@pytest.mark.parametrize("target,status,code", [
+    (f"http://localhost{WEB}", 200, None), (f"HTTP://a.b:80{FILTERS}?group=x", 200, None),
+    (f"http://[::1]{WEB}%20", 404, "FilterNotFound"), ("http://localhost", 404, "NoSuchPath"),
+    ("http://localhost?x=/v1", 404, "NoSuchPath"), (f"http://{WEB}", 400, "MalformedPath"),
+    (f"https://localhost{WEB}", 400, "MalformedPath"), (f"ftp://x{WEB}", 400, "MalformedPath"),
+    ("v1", 400, "MalformedPath"), ("http:", 400, "MalformedPath")])
+def test_absolute_form(mirror, api, target, status, code):
+    """RFC 9112 §3.2.2: a server must take it."""
+    request = f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    answer = spoken(mirror, request.encode())
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert code is None or code_of(answer) == code
 
 
 # What cannot be done changes nothing.
