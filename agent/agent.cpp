@@ -39,6 +39,25 @@ bool has_rule(const Filter& filter, uint32_t rule_id) {
   return found != rules.end() && found->priority == priority;
 }
 
+// Those of the plan, and one for each source of its sessions that is not active.
+std::vector<std::string> warnings_of(const Plan& plan,
+                                     const std::map<std::string, SourceStatus>& states) {
+  std::set<std::string> interfaces;
+  for (const auto& change : plan.changes) {
+    const auto session = plan.result.sessions.find(change.name);
+    if (change.kind != "session" || session == plan.result.sessions.end()) continue;
+    interfaces.insert(session->second.sources.begin(), session->second.sources.end());
+  }
+  auto warnings = plan.warnings;
+  for (const auto& interface : interfaces) {
+    const auto& status = states.at(interface);
+    if (status.state == SourceState::active) continue;
+    warnings.push_back("source '" + interface + "' is " + to_string(status.state) + ": " +
+                       status.message);
+  }
+  return warnings;
+}
+
 }  // namespace
 
 Agent::Agent(const Settings& settings, const std::filesystem::path& state_directory)
@@ -56,21 +75,21 @@ Agent::Agent(const Settings& settings, const std::filesystem::path& state_direct
   reconcile();
 }
 
-void Agent::check(const Plan& plan) {
-  refuse_conflicts(configuration_, plan, network_.addresses());
+std::vector<std::string> Agent::check(const Plan& plan) {
+  const auto addresses = network_.addresses();
+  refuse_conflicts(configuration_, plan, addresses);
+  return warnings_of(plan, source_states(plan.result, network_.links(), addresses));
 }
 
 void Agent::commit(Plan plan, const Finish& finish) {
-  check(plan);
+  refuse_conflicts(configuration_, plan.result, network_.addresses());
   const Configuration before = configuration_;
   store_.begin();
   try {
     store_.write(before, plan.result);
     configuration_ = plan.result;
     reconcile();
-    auto warnings = std::move(plan.warnings);
-    for (auto& warning : source_warnings(plan)) warnings.push_back(std::move(warning));
-    finish(warnings, store_);
+    finish(warnings_of(plan, sources_), store_);
     store_.commit();
   } catch (...) {
     take_back(before);
@@ -199,23 +218,6 @@ void Agent::update_hooks(const std::vector<Link>& links, const CompiledConfigura
       spdlog::error("source {}: {}", link->name, error.what());
     }
   }
-}
-
-std::vector<std::string> Agent::source_warnings(const Plan& plan) const {
-  std::set<std::string> interfaces;
-  for (const auto& change : plan.changes) {
-    const auto session = configuration_.sessions.find(change.name);
-    if (change.kind != "session" || session == configuration_.sessions.end()) continue;
-    interfaces.insert(session->second.sources.begin(), session->second.sources.end());
-  }
-  std::vector<std::string> warnings;
-  for (const auto& interface : interfaces) {
-    const auto status = source_status(interface);
-    if (status.state == SourceState::active) continue;
-    warnings.push_back("source '" + interface + "' is " + to_string(status.state) + ": " +
-                       status.message);
-  }
-  return warnings;
 }
 
 SourceStatus Agent::source_status(const std::string& interface) const {

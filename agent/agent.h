@@ -38,8 +38,9 @@ class Agent {
   // what refuse_conflicts() and the store do, or what `finish` does; then nothing has changed.
   using Finish = std::function<void(const std::vector<std::string>& warnings, Store& store)>;
   void commit(Plan plan, const Finish& finish);
-  // What commit() would refuse because of the host's addresses.
-  void check(const Plan& plan);
+  // Refuses what commit() would refuse because of the host's addresses, and gives the warnings that
+  // it would give, as far as they can be known before the kernel was asked.
+  std::vector<std::string> check(const Plan& plan);
 
   // Brings the kernel in step with interfaces, addresses and routes as they are now.
   void on_network_change();
@@ -86,7 +87,6 @@ class Agent {
   void refresh_sources(const std::vector<Link>& links, const AddressesByInterface& addresses);
   Surroundings surroundings(const std::vector<Link>& links, const AddressesByInterface& addresses);
   void update_hooks(const std::vector<Link>& links, const CompiledConfiguration& compiled);
-  std::vector<std::string> source_warnings(const Plan& plan) const;
 
   Settings settings_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();

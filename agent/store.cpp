@@ -29,6 +29,7 @@ constexpr std::array kMigrations{
     "CREATE TABLE sessions (name TEXT PRIMARY KEY, body TEXT NOT NULL, checksum INTEGER NOT NULL);",
     "CREATE TABLE answers (number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE,"
     "  request INTEGER NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL);",
+    "ALTER TABLE answers ADD COLUMN headers TEXT NOT NULL DEFAULT '[]';",
 };
 
 // The database is not what it was when it was written.
@@ -298,12 +299,14 @@ void Store::write(const Configuration& before, const Configuration& after) {
 
 void Store::keep_answer(const std::string& key, const KeptAnswer& answer) {
   Statement put(database_.get(),
-                "INSERT OR REPLACE INTO answers (key, request, status, body) "
-                "VALUES (?1, ?2, ?3, ?4)");
+                "INSERT OR REPLACE INTO answers (key, request, status, body, headers) "
+                "VALUES (?1, ?2, ?3, ?4, ?5)");
+  const auto headers = nlohmann::json(answer.headers).dump();
   put.bind(1, key)
       .bind(2, static_cast<int64_t>(answer.request))
       .bind(3, static_cast<int64_t>(answer.status))
       .bind(4, answer.body)
+      .bind(5, headers)
       .run();
   Statement(database_.get(),
             "DELETE FROM answers WHERE number <= (SELECT max(number) FROM answers) - ?1")
@@ -320,11 +323,12 @@ void Store::rollback() noexcept {
 }
 
 std::optional<KeptAnswer> Store::answer(const std::string& key) const {
-  Statement query(database_.get(), "SELECT request, status, body FROM answers WHERE key = ?1");
+  Statement query(database_.get(),
+                  "SELECT request, status, body, headers FROM answers WHERE key = ?1");
   query.bind(1, key);
   if (!query.step()) return std::nullopt;
   return KeptAnswer{static_cast<uint64_t>(query.number(0)), static_cast<unsigned>(query.number(1)),
-                    query.text(2)};
+                    query.text(2), nlohmann::json::parse(query.text(3))};
 }
 
 std::vector<std::string> Store::problems() const {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/model/objects.h"
@@ -22,6 +23,7 @@ struct KeptAnswer {
   uint64_t request = 0;  // a hash of what was asked
   unsigned status = 0;
   std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;
 };
 
 class Store {

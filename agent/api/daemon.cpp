@@ -20,11 +20,9 @@ HttpResponse put_config(Call& call) {
   const bool dry_run = flag(call, "dry_run");
   auto plan = make_plan(call.agent.configuration(), parse_document(call.request.body),
                         flag(call, "prune"), call.agent.settings().limits, draw_vni);
+  if (dry_run) plan.warnings = call.agent.check(plan);
   auto report = answer(plan_report(plan, dry_run));
-  if (dry_run) {
-    call.agent.check(plan);
-    return report;
-  }
+  if (dry_run) return report;
   return change(call, std::move(plan), 200, [&] { return report; });
 }
 
@@ -55,11 +53,11 @@ HttpResponse get_metrics(Call& call) {
 
 std::vector<Operation> daemon_operations() {
   return {{"GET", "/v1/config", get_config},
-          {"PUT", "/v1/config", put_config, {"dry_run", "prune"}},
-          {"GET", "/v1/stats", get_stats, {"session", "rules"}},
+          {"PUT", "/v1/config", put_config, Body::json, {"dry_run", "prune"}},
+          {"GET", "/v1/stats", get_stats, Body::none, {"session", "rules"}},
           {"GET", "/v1/status", get_status},
           {"GET", "/v1/interfaces", get_interfaces},
-          {"POST", "/v1/explain", post_explain},
+          {"POST", "/v1/explain", post_explain, Body::json},
           {"GET", "/metrics", get_metrics}};
 }
 

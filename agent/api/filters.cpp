@@ -138,18 +138,18 @@ HttpResponse delete_rule(Call& call) {
 }  // namespace
 
 std::vector<Operation> filter_operations() {
-  return {{"GET", "/v1/filters", list_filters, {"group", "tag"}},
-          {"POST", "/v1/filters", create_filter},
+  return {{"GET", "/v1/filters", list_filters, Body::none, {"group", "tag"}},
+          {"POST", "/v1/filters", create_filter, Body::json},
           {"GET", "/v1/filters/{name}", show_filter},
-          {"PATCH", "/v1/filters/{name}", update_filter},
+          {"PATCH", "/v1/filters/{name}", update_filter, Body::json},
           {"DELETE", "/v1/filters/{name}", delete_filter}};
 }
 
 std::vector<Operation> rule_operations() {
   return {{"GET", "/v1/filters/{name}/rules", list_rules},
-          {"POST", "/v1/filters/{name}/rules", create_rule},
+          {"POST", "/v1/filters/{name}/rules", create_rule, Body::json},
           {"GET", "/v1/filters/{name}/rules/{direction}/{priority}", show_rule},
-          {"PATCH", "/v1/filters/{name}/rules/{direction}/{priority}", update_rule},
+          {"PATCH", "/v1/filters/{name}/rules/{direction}/{priority}", update_rule, Body::json},
           {"DELETE", "/v1/filters/{name}/rules/{direction}/{priority}", delete_rule}};
 }
 

@@ -3,12 +3,15 @@
 #include <sys/stat.h>
 
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
 #include <list>
 #include <optional>
+#include <string_view>
 
+#include "agent/api/target.h"
 #include "agent/error.h"
 
 namespace vxtap {
@@ -23,6 +26,8 @@ using boost::system::error_code;
 
 constexpr std::chrono::seconds kTimeout{30};
 constexpr size_t kMostConnections = 128;
+constexpr uint32_t kLongestHeader = 8192;  // bytes, the request line included
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 // For what goes wrong before there is a request to handle.
 HttpResponse refusal(unsigned status, const std::string& code, const std::string& message) {
@@ -31,76 +36,20 @@ HttpResponse refusal(unsigned status, const std::string& code, const std::string
               R"(", "field": "", "value": ""}})" + "\n"};
 }
 
-int hex(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
-  if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
-  return -1;
-}
-
-// RFC 3986 §2.1; empty if a percent sign is not followed by two hexadecimal digits.
-std::optional<std::string> percent_decode(const std::string& text) {
-  std::string result;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      result += text[i];
-      continue;
-    }
-    const int high = i + 2 < text.size() ? hex(text[i + 1]) : -1;
-    const int low = i + 2 < text.size() ? hex(text[i + 2]) : -1;
-    if (high < 0 || low < 0) return std::nullopt;
-    result += static_cast<char>(high * 16 + low);
-    i += 2;
-  }
-  return result;
-}
-
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  size_t begin = 0;
-  while (begin <= text.size()) {
-    const size_t end = std::min(text.find(separator, begin), text.size());
-    parts.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
-
-// Empty if the target is not well formed.
-std::optional<HttpRequest> parse_target(const std::string& target) {
-  HttpRequest request;
-  const auto mark = target.find('?');
-  request.path = target.substr(0, mark);
-  if (!request.path.starts_with('/')) return std::nullopt;
-  for (const auto& segment : split(request.path.substr(1), '/')) {
-    auto decoded = percent_decode(segment);
-    if (!decoded) return std::nullopt;
-    request.segments.push_back(std::move(*decoded));
-  }
-  if (mark == std::string::npos) return request;
-  for (const auto& pair : split(target.substr(mark + 1), '&')) {
-    if (pair.empty()) continue;
-    const auto equals = std::min(pair.find('='), pair.size());
-    auto name = percent_decode(pair.substr(0, equals));
-    auto value = percent_decode(equals < pair.size() ? pair.substr(equals + 1) : "");
-    if (!name || !value) return std::nullopt;
-    request.query.emplace(*name, *value);
-  }
-  return request;
-}
-
 class Connection;
 
-// The connections of a server.
-struct Connections {
-  size_t open = 0;
-  std::list<Connection*> waiting;  // for their clients to send, the longest first
-};
+// Those of a server, in the order in which they began to wait for their clients to send or to read.
+using Connections = std::list<Connection*>;
 
+// All lines of a field as one: RFC 9110 §5.3.
 std::optional<std::string> header(const http::fields& fields, const char* name) {
-  const auto found = fields.find(name);
-  if (found == fields.end()) return std::nullopt;
-  return std::string(found->value());
+  std::optional<std::string> value;
+  const auto [first, end] = fields.equal_range(name);
+  for (auto line = first; line != end; ++line) {
+    const std::string text(line->value());
+    value = value ? *value + ", " + text : text;
+  }
+  return value;
 }
 
 // One client. Lives as long as a callback holds it.
@@ -111,36 +60,37 @@ class Connection : public std::enable_shared_from_this<Connection> {
       : stream_(std::move(socket)),
         callbacks_(callbacks),
         all_(std::move(all)),
-        waiting_(all_->waiting.end()) {
-    ++all_->open;
-  }
-  ~Connection() {
-    stop_waiting();
-    --all_->open;
-  }
+        place_(all_->insert(all_->end(), this)) {}
+  ~Connection() { leave(); }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   void read() {
     parser_.emplace();
+    parser_->header_limit(kLongestHeader);
     parser_->body_limit(UINT64_MAX);  // see on_header()
-    waiting_ = all_->waiting.insert(all_->waiting.end(), this);
-    stream_.expires_after(kTimeout);
+    wait();
     http::async_read_header(
         stream_, buffer_, *parser_,
         [self = shared_from_this()](const error_code& error, size_t) { self->on_header(error); });
   }
 
-  void refuse(const HttpResponse& response) { write(response, 11, false); }
   void close() {
-    stop_waiting();
+    leave();
     stream_.close();
   }
 
  private:
-  void stop_waiting() {
-    if (waiting_ != all_->waiting.end()) all_->waiting.erase(waiting_);
-    waiting_ = all_->waiting.end();
+  void leave() {
+    if (place_ != all_->end()) all_->erase(place_);
+    place_ = all_->end();
+  }
+
+  // It is the client's turn from now on.
+  void wait() {
+    leave();
+    place_ = all_->insert(all_->end(), this);
+    stream_.expires_after(kTimeout);
   }
 
   void on_header(const error_code& error) {
@@ -148,8 +98,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const auto& message = parser_->get();
     request_ = parse_target(std::string(message.target()));
     if (!request_) {
-      return refuse(
-          refusal(400, "MalformedPath", "the path is not percent-encoded as it should be"));
+      return refuse(refusal(400, "MalformedPath",
+                            "the target must be a path, percent-encoded: /v1/filters/a%20b"));
     }
     request_->method = std::string(message.method_string());
     request_->if_match = header(message, "If-Match");
@@ -157,22 +107,33 @@ class Connection : public std::enable_shared_from_this<Connection> {
     limit_ = callbacks_.body_limit(request_->method, request_->segments);
     if (parser_->content_length() && *parser_->content_length() > limit_) return refuse_size();
     parser_->body_limit(limit_);
+    const bool asks = beast::iequals(message[http::field::expect], "100-continue");
+    if (asks && message.version() >= 11 && !parser_->is_done()) return ask_for_body();
+    read_body();
+  }
+
+  // RFC 9110 §10.1.1: the client wants to know whether its body is welcome before it sends it.
+  void ask_for_body() {
+    asio::async_write(stream_, asio::buffer(kContinue),
+                      [self = shared_from_this()](const error_code& error, size_t) {
+                        if (!error) self->read_body();
+                      });
+  }
+
+  void read_body() {
     http::async_read(
         stream_, buffer_, *parser_,
-        [self = shared_from_this()](const error_code& failed, size_t) { self->on_body(failed); });
+        [self = shared_from_this()](const error_code& error, size_t) { self->on_body(error); });
   }
 
   void on_body(const error_code& error) {
-    if (error == http::error::body_limit) return refuse_size();
     if (refused(error)) return;
-    stop_waiting();
-    auto message = parser_->release();
-    request_->body = std::move(message.body());
-    write(callbacks_.handle(*request_), message.version(), message.keep_alive());
+    request_->body = std::move(parser_->get().body());
+    write(callbacks_.handle(*request_), parser_->get().keep_alive());
   }
 
+  void refuse(const HttpResponse& response) { write(response, false); }
   void refuse_size() {
-    stop_waiting();
     refuse(
         refusal(413, "TooLarge",
                 "the body of this request must be at most " + std::to_string(limit_) + " bytes"));
@@ -181,24 +142,34 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Whether there is no request to go on with.
   bool refused(const error_code& error) {
     if (!error) return false;
-    stop_waiting();
-    if (error != http::error::end_of_stream && error != http::error::partial_message &&
-        error.category() == http::make_error_code(http::error::bad_method).category()) {
+    if (error == http::error::body_limit) {
+      refuse_size();
+    } else if (error == http::error::header_limit) {
+      refuse(refusal(
+          431, "HeaderTooLong",
+          "the header of a request must be at most " + std::to_string(kLongestHeader) + " bytes"));
+    } else if (error != http::error::end_of_stream && error != http::error::partial_message &&
+               error.category() == http::make_error_code(http::error::bad_method).category()) {
       refuse(refusal(400, "MalformedRequest", "this is not HTTP/1.1"));
     }
     return true;
   }
 
-  void write(const HttpResponse& response, unsigned version, bool keep_alive) {
+  void write(const HttpResponse& response, bool keep_alive) {
+    const auto& request = parser_->get();
     auto message = std::make_shared<http::response<http::string_body>>();
-    message->version(version);
+    message->version(request.version());
     message->result(response.status);
-    message->set(http::field::content_type, response.content_type);
     for (const auto& [name, value] : response.headers) message->set(name, value);
-    message->body() = response.body;
     message->keep_alive(keep_alive);
-    message->prepare_payload();
-    stream_.expires_after(kTimeout);
+    if (message->result() != http::status::no_content) {
+      message->set(http::field::content_type, response.content_type);
+      message->body() = response.body;
+      message->prepare_payload();
+    }
+    // RFC 9110 §9.3.2: the length stays.
+    if (request.method() == http::verb::head) message->body().clear();
+    wait();
     http::async_write(
         stream_, *message,
         [self = shared_from_this(), message, keep_alive](const error_code& error, size_t) {
@@ -213,7 +184,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   uint64_t limit_ = 0;
   const HttpServer::Callbacks& callbacks_;
   std::shared_ptr<Connections> all_;
-  std::list<Connection*>::iterator waiting_;
+  Connections::iterator place_;
 };
 
 bool anybody_answers(asio::io_context& loop, const Unix::endpoint& endpoint) {
@@ -257,16 +228,8 @@ class HttpServer::Acceptor {
   }
 
   void take(Unix::socket socket) {
-    const bool full = connections_->open >= kMostConnections;
-    const bool refuse = full && connections_->waiting.empty();
-    if (full && !refuse) connections_->waiting.front()->close();
-    const auto connection =
-        std::make_shared<Connection>(std::move(socket), callbacks_, connections_);
-    if (refuse) {
-      connection->refuse(refusal(429, "TooManyRequests", "too many connections: try again"));
-    } else {
-      connection->read();
-    }
+    if (connections_->size() >= kMostConnections) connections_->front()->close();
+    std::make_shared<Connection>(std::move(socket), callbacks_, connections_)->read();
   }
 
   Callbacks callbacks_;

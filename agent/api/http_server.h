@@ -16,7 +16,7 @@ namespace vxtap {
 
 struct HttpRequest {
   std::string method;
-  std::string path;                   // as it came, without the query
+  std::string path;                   // encoded as it came, without the query
   std::vector<std::string> segments;  // of the path, percent-decoded
   std::multimap<std::string, std::string> query;
   std::optional<std::string> if_match;         // RFC 9110 §13.1.1
@@ -27,7 +27,7 @@ struct HttpRequest {
 struct HttpResponse {
   unsigned status = 200;
   std::string content_type = "application/json";
-  std::string body;
+  std::string body;  // none with status 204
   std::vector<std::pair<std::string, std::string>> headers = {};
 };
 

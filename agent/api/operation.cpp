@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include "agent/api/target.h"
 #include "agent/error.h"
 #include "agent/hash.h"
 
@@ -11,6 +12,13 @@ namespace {
 [[noreturn]] void refuse(const char* code, const std::string& name, const std::string& value,
                          const std::string& rule) {
   throw Error(Error::Kind::invalid, code, rule, name, value);
+}
+
+// Without optional whitespace: RFC 9110 §5.6.3.
+std::string trimmed(const std::string& text) {
+  const auto begin = text.find_first_not_of(" \t");
+  if (begin == std::string::npos) return "";
+  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
 }  // namespace
@@ -34,7 +42,9 @@ void require_match(const Call& call, const Json& object) {
   const auto& wanted = call.request.if_match;
   if (!wanted || *wanted == "*") return;
   const auto etag = etag_of(object);
-  if (wanted->find(etag) != std::string::npos) return;
+  for (const auto& tag : split(*wanted, ',')) {
+    if (trimmed(tag) == etag) return;
+  }
   throw Error(Error::Kind::precondition, "PreconditionFailed",
               "somebody has changed it in the meantime: it is " + etag + " now", "If-Match",
               *wanted);
@@ -52,8 +62,8 @@ HttpResponse change(Call& call, Plan plan, unsigned status,
       response.body = answer(body).body;
     }
     if (call.request.idempotency_key && call.request.method == "POST") {
-      store.keep_answer(*call.request.idempotency_key,
-                        {request_hash(call.request), response.status, response.body});
+      store.keep_answer(*call.request.idempotency_key, {request_hash(call.request), response.status,
+                                                        response.body, response.headers});
     }
   });
   return response;

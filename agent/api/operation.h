@@ -24,11 +24,14 @@ struct Call {
   const std::string& name(size_t n = 0) const { return names.at(n); }
 };
 
+enum class Body { none, json };
+
 struct Operation {
   const char* method;
   const char* path;  // as OpenAPI writes it: /v1/filters/{name}
   HttpResponse (*run)(Call& call);
-  std::vector<const char*> parameters = {};  // of the query
+  Body body = Body::none;                    // of the request
+  std::vector<const char*> parameters = {};  // of its query
 };
 
 // One for each group of paths.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "agent/api/operation.h"
+#include "agent/api/target.h"
 #include "agent/error.h"
 
 namespace vxtap {
@@ -49,17 +50,6 @@ struct Route {
   std::vector<std::string> segments;
 };
 
-std::vector<std::string> split(const std::string& path) {
-  std::vector<std::string> segments;
-  size_t begin = 1;
-  while (begin <= path.size()) {
-    const size_t end = std::min(path.find('/', begin), path.size());
-    segments.push_back(path.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return segments;
-}
-
 HttpResponse index(Call& call);
 
 const std::vector<Route>& routes() {
@@ -67,7 +57,8 @@ const std::vector<Route>& routes() {
     std::vector<Route> all{{{"GET", "/v1", index}, {"v1"}}};
     for (const auto& group : {api::filter_operations(), api::rule_operations(),
                               api::session_operations(), api::daemon_operations()}) {
-      for (const auto& operation : group) all.push_back({operation, split(operation.path)});
+      for (const auto& operation : group)
+        all.push_back({operation, split(operation.path + 1, '/')});
     }
     return all;
   }();
@@ -97,6 +88,11 @@ void check_parameters(const Operation& operation, const HttpRequest& request) {
   }
 }
 
+void check_body(const Operation& operation, const HttpRequest& request) {
+  if (operation.body == api::Body::json || request.body.empty()) return;
+  throw Error(Error::Kind::invalid, "UnexpectedBody", "this operation takes no body", "body");
+}
+
 // The answer that the request was given before, if it was.
 std::optional<HttpResponse> replay(const Agent& agent, const HttpRequest& request) {
   const auto& key = request.idempotency_key;
@@ -112,7 +108,7 @@ std::optional<HttpResponse> replay(const Agent& agent, const HttpRequest& reques
                 "was sent before with another request: each needs a key of its own",
                 "Idempotency-Key", *key);
   }
-  HttpResponse response{kept->status, "application/json", kept->body};
+  HttpResponse response{kept->status, "application/json", kept->body, kept->headers};
   response.headers.emplace_back("Idempotency-Replayed", "true");
   return response;
 }
@@ -120,6 +116,7 @@ std::optional<HttpResponse> replay(const Agent& agent, const HttpRequest& reques
 HttpResponse run(Agent& agent, const Route& route, const HttpRequest& request) {
   check_parameters(route.operation, request);
   if (auto replayed = replay(agent, request)) return *replayed;
+  check_body(route.operation, request);
   Call call{agent, request, {}};
   for (size_t i = 0; i < route.segments.size(); ++i) {
     if (route.segments[i].front() == '{') call.names.push_back(request.segments[i]);

@@ -101,6 +101,7 @@ class Document:
                 self.validator(known[name]["schema"]).validate(headers[name])
         if "content" not in response:
             assert content == b"", where
+            assert "Content-Type" not in headers and "Content-Length" not in headers, where
             return None
         [(content_type, media)] = response["content"].items()
         assert headers["Content-Type"] == content_type, where

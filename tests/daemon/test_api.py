@@ -18,8 +18,10 @@ from mirror import Mirror
 
 LIMIT = 4  # rules per direction
 OPERATIONS = pytest.mark.parametrize("operation", DOCUMENT.operations, ids=str)
-WITH_BODY = pytest.mark.parametrize("operation", [*filter(DOCUMENT.request, DOCUMENT.operations)],
-                                     ids=str)
+WITH_BODY, WITHOUT_BODY = (
+    pytest.mark.parametrize("operation", [operation for operation in DOCUMENT.operations
+                                          if bool(DOCUMENT.request(operation)) == has_body],
+                            ids=str) for has_body in (True, False))
 
 RULE = {"priority": 10, "policy": "collect", "protocol": "tcp", "destination_port": "443/443"}
 SESSION = {"name": "ids", "filter": "web", "sources": ["src0"], "destination": COLLECTOR, "vni": 42,
@@ -137,7 +139,7 @@ def test_examples_have_all_fields(operation):
 
 def test_codes_are_those_of_the_sources():
     """Every code that the server can give is in the document, and the other way round."""
-    code = re.compile(r'(?:\bKind::\w+,|\brefuse\(|\brefusal\(\d+,)\s*"([A-Z]\w+)"')
+    code = re.compile(r'(?:\bKind::\w+,|\brefuse\(|\brefusal\(\s*\d+,)\s*"([A-Z]\w+)"')
     agent = Path(__file__).resolve().parents[2] / "agent"
     given = {found for file in agent.rglob("*.cpp") for found in code.findall(file.read_text())}
     at_start = {"AlreadyRunning", "DeviceNameTaken", "FileNotReadable", "KernelTooOld",
@@ -450,6 +452,16 @@ def test_frames(api, frame):
     assert api.call("POST", "/v1/explain", body).status == (200 if valid else 400)
 
 
+@WITHOUT_BODY
+def test_unexpected_body(api, operation):
+    """Nothing that a client says is passed over."""
+    before = api.do("GET", "/v1/config")
+    for body in ({"enabled": False}, b" ", b"\0"):
+        error = api.refused(400, "UnexpectedBody", operation.method, target(operation), body)
+        assert error["field"] == "body"
+    assert api.do("GET", "/v1/config") == before
+
+
 # Errors: of each operation those that the document has, with its statuses, and no others.
 
 JSON_FAULTS = [("MalformedJson", b""), ("MalformedJson", b'{"name": "a"'), ("InvalidType", []),
@@ -522,7 +534,7 @@ FAULTS = {
 def body_faults(operation):
     """Pairs of a code and a body that is refused with it."""
     if not DOCUMENT.request(operation):
-        return []
+        return [("UnexpectedBody", {})]
     example = examples(operation)[0]
     first = next(iter(example))  # which is required
     faults = {"MissingField": {first: None}, "UnknownField": {"nosuch": 1}}
@@ -572,7 +584,8 @@ def key_of_another(operation):
 
 def header_faults(operation):
     """The same for headers."""
-    yield "MalformedRequest", {"x_long": "x" * 10000}
+    yield "MalformedRequest", {"content_length": "x"}
+    yield "HeaderTooLong", {"x_long": "x" * 10000}
     yield "TooLarge", {"content_length": str((64 << 20) + 1)}
     known = DOCUMENT.parameters(operation, "header")
     if "If-Match" in known:
@@ -584,7 +597,7 @@ def header_faults(operation):
 
 
 # Those that need a daemon of their own: see test_concurrency.py.
-ELSEWHERE = {"TooManyRequests", "StateNotWritten", "TunnelPortInUse"}
+ELSEWHERE = {"StateNotWritten", "TunnelPortInUse"}
 NEVER = {"Internal", "Kernel", "Netlink", "StateDamaged"}  # unless something is broken
 
 
