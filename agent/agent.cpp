@@ -81,8 +81,8 @@ std::vector<std::string> Agent::check(const Plan& plan) {
   return warnings_of(plan, source_states(plan.result, network_.links(), addresses));
 }
 
-void Agent::commit(Plan plan, const Finish& finish) {
-  refuse_conflicts(configuration_, plan.result, network_.addresses());
+void Agent::commit(const Plan& plan, const Finish& finish) {
+  refuse_conflicts(configuration_, plan, network_.addresses());
   const Configuration before = configuration_;
   store_.begin();
   try {

@@ -37,7 +37,7 @@ class Agent {
   // it but it may still be taken back; what it writes to the store is kept with the change. Throws
   // what refuse_conflicts() and the store do, or what `finish` does; then nothing has changed.
   using Finish = std::function<void(const std::vector<std::string>& warnings, Store& store)>;
-  void commit(Plan plan, const Finish& finish);
+  void commit(const Plan& plan, const Finish& finish);
   // Refuses what commit() would refuse because of the host's addresses, and gives the warnings that
   // it would give, as far as they can be known before the kernel was asked.
   std::vector<std::string> check(const Plan& plan);

@@ -156,9 +156,9 @@ Settings settings_of(const Options& options) {
 }
 
 void apply_file(Agent& agent, const std::string& file) {
-  auto plan = make_plan(agent.configuration(), parse_document(read_file(file)), false,
-                        agent.settings().limits, api::draw_vni);
-  agent.commit(std::move(plan), [](const std::vector<std::string>& warnings, Store&) {
+  const auto plan = make_plan(agent.configuration(), parse_document(read_file(file)), false,
+                              agent.settings().limits, api::draw_vni);
+  agent.commit(plan, [](const std::vector<std::string>& warnings, Store&) {
     for (const auto& warning : warnings) spdlog::warn("{}", warning);
   });
 }

@@ -23,7 +23,7 @@ HttpResponse put_config(Call& call) {
   if (dry_run) plan.warnings = call.agent.check(plan);
   auto report = answer(plan_report(plan, dry_run));
   if (dry_run) return report;
-  return change(call, std::move(plan), 200, [&] { return report; });
+  return change(call, plan, 200, [&] { return report; });
 }
 
 HttpResponse get_stats(Call& call) {

@@ -32,9 +32,9 @@ HttpResponse list_filters(Call& call) {
 HttpResponse create_filter(Call& call) {
   auto filter = parse_filter(call.request.body);
   const auto name = filter.name;
-  auto plan = edit::create_filter(call.agent.configuration(), std::move(filter),
-                                  call.agent.settings().limits);
-  return change(call, std::move(plan), 201, [&] {
+  const auto plan = edit::create_filter(call.agent.configuration(), std::move(filter),
+                                        call.agent.settings().limits);
+  return change(call, plan, 201, [&] {
     auto response = report_filter(call, name);
     response.headers.emplace_back("Location", location({"filters", name}));
     return response;
@@ -48,9 +48,9 @@ HttpResponse show_filter(Call& call) {
 HttpResponse update_filter(Call& call) {
   const auto& filter = the_filter(call);
   require_match(call, to_json(filter));
-  auto plan = plan_filter(call.agent.configuration(), patch(filter, call.request.body),
-                          call.agent.settings().limits);
-  return change(call, std::move(plan), 200, [&] { return report_filter(call, call.name()); });
+  const auto plan = plan_filter(call.agent.configuration(), patch(filter, call.request.body),
+                                call.agent.settings().limits);
+  return change(call, plan, 200, [&] { return report_filter(call, call.name()); });
 }
 
 HttpResponse delete_filter(Call& call) {
@@ -101,9 +101,9 @@ HttpResponse list_rules(Call& call) {
 HttpResponse create_rule(Call& call) {
   the_filter(call);
   const auto rule = parse_rule(call.request.body);
-  auto plan = edit::create_rule(call.agent.configuration(), call.name(), rule,
-                                call.agent.settings().limits);
-  return change(call, std::move(plan), 201, [&] {
+  const auto plan = edit::create_rule(call.agent.configuration(), call.name(), rule,
+                                      call.agent.settings().limits);
+  return change(call, plan, 201, [&] {
     auto response = report_rule(call, rule.direction, rule.rule.priority);
     response.headers.emplace_back(
         "Location", location({"filters", call.name(), "rules", to_string(rule.direction),
@@ -121,18 +121,18 @@ HttpResponse update_rule(Call& call) {
   const auto before = the_rule(call);
   require_match(call, to_json(before));
   const auto rule = patch(before, call.request.body);
-  auto plan = edit::replace_rule(call.agent.configuration(), call.name(), before.rule.priority,
-                                 rule, call.agent.settings().limits);
-  return change(call, std::move(plan), 200,
+  const auto plan = edit::replace_rule(call.agent.configuration(), call.name(),
+                                       before.rule.priority, rule, call.agent.settings().limits);
+  return change(call, plan, 200,
                 [&] { return report_rule(call, rule.direction, rule.rule.priority); });
 }
 
 HttpResponse delete_rule(Call& call) {
   const auto rule = the_rule(call);
   require_match(call, to_json(rule));
-  auto plan = edit::remove_rule(call.agent.configuration(), call.name(), rule.direction,
-                                rule.rule.priority);
-  return change(call, std::move(plan), 204, [] { return HttpResponse{}; });
+  const auto plan = edit::remove_rule(call.agent.configuration(), call.name(), rule.direction,
+                                      rule.rule.priority);
+  return change(call, plan, 204, [] { return HttpResponse{}; });
 }
 
 }  // namespace

@@ -50,10 +50,10 @@ void require_match(const Call& call, const Json& object) {
               *wanted);
 }
 
-HttpResponse change(Call& call, Plan plan, unsigned status,
+HttpResponse change(Call& call, const Plan& plan, unsigned status,
                     const std::function<HttpResponse()>& report) {
   HttpResponse response;
-  call.agent.commit(std::move(plan), [&](const std::vector<std::string>& warnings, Store& store) {
+  call.agent.commit(plan, [&](const std::vector<std::string>& warnings, Store& store) {
     response = report();
     response.status = status;
     if (!warnings.empty() && !response.body.empty()) {

@@ -51,7 +51,7 @@ void require_match(const Call& call, const Json& object);
 
 // Commits the plan, and answers with what `report` gives when it is done, and the warnings. With an
 // Idempotency-Key the answer is kept with the change, in one step.
-HttpResponse change(Call& call, Plan plan, unsigned status,
+HttpResponse change(Call& call, const Plan& plan, unsigned status,
                     const std::function<HttpResponse()>& report);
 
 // A parameter of the query that may stand once; empty if it is not there.

@@ -26,8 +26,8 @@ HttpResponse show_session(Call& call) {
   return report_session(call, call.name());
 }
 
-HttpResponse change_session(Call& call, Plan plan) {
-  return change(call, std::move(plan), 200, [&] { return report_session(call, call.name()); });
+HttpResponse change_session(Call& call, const Plan& plan) {
+  return change(call, plan, 200, [&] { return report_session(call, call.name()); });
 }
 
 std::optional<Address> wanted_destination(const Call& call) {
@@ -64,8 +64,8 @@ HttpResponse list_sessions(Call& call) {
 HttpResponse create_session(Call& call) {
   auto session = parse_session(call.request.body);
   const auto name = session.name;
-  auto plan = edit::create_session(call.agent.configuration(), std::move(session), draw_vni);
-  return change(call, std::move(plan), 201, [&] {
+  const auto plan = edit::create_session(call.agent.configuration(), std::move(session), draw_vni);
+  return change(call, plan, 201, [&] {
     auto response = report_session(call, name);
     response.headers.emplace_back("Location", location({"sessions", name}));
     return response;

@@ -27,7 +27,7 @@ using Bytes = std::span<const uint8_t>;
 template <class Header>
 std::optional<Header> header(Bytes bytes) {
   if (bytes.size() < sizeof(Header)) return std::nullopt;
-  Header result;
+  Header result{};
   std::memcpy(&result, bytes.data(), sizeof(result));
   return result;
 }
@@ -50,11 +50,11 @@ bool is_copy(uint8_t protocol, Bytes transport, uint16_t port) {
 std::optional<QuotedCopy> quoted_by_icmp(Bytes packet, uint16_t port) {
   const auto outer = header<iphdr>(packet);
   if (!outer) return std::nullopt;
-  const auto message = behind(packet, outer->ihl * 4U);
+  const auto message = behind(packet, size_t{outer->ihl} * 4);
   const auto icmp = header<icmphdr>(message);
   const auto quoted = behind(message, sizeof(icmphdr));
   const auto inner = header<iphdr>(quoted);
-  if (!icmp || !inner || !is_copy(inner->protocol, behind(quoted, inner->ihl * 4U), port)) {
+  if (!icmp || !inner || !is_copy(inner->protocol, behind(quoted, size_t{inner->ihl} * 4), port)) {
     return std::nullopt;
   }
   QuotedCopy copy{{Family::ipv4, {}}, icmp->code == ICMP_FRAG_NEEDED};
@@ -85,7 +85,7 @@ int open_icmp() {
 int open_icmpv6() {
   const int fd = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMPV6);
   if (fd < 0) return -errno;
-  icmp6_filter wanted;
+  icmp6_filter wanted{};
   ICMP6_FILTER_SETBLOCKALL(&wanted);
   ICMP6_FILTER_SETPASS(ICMP6_DST_UNREACH, &wanted);
   ICMP6_FILTER_SETPASS(ICMP6_PACKET_TOO_BIG, &wanted);

@@ -547,6 +547,7 @@ def path_faults(operation):
     name = "FilterNotFound" if "filters" in operation.path else "SessionNotFound"
     faults = {"{name}": {name: {"name": "no such"}},
               "{priority}": {"RuleNotFound": {"priority": 99}, "InvalidType": {"priority": "1x"},
+                             "OutOfRange": {"priority": 1 << 32},
                              "InvalidDirection": {"direction": "in"}}}
     if operation.method == "POST":
         faults["{interface}"] = {"InvalidInterface": {"interface": "a b"},

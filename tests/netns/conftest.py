@@ -11,6 +11,7 @@ from mirror import Mirror  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "tshark: needs tshark, which the small guests do not have")
+    config.addinivalue_line("markers", "any_kernel: would prove nothing more under another kernel")
     if os.geteuid() != 0:
         pytest.exit("these tests need root, to make network namespaces", 1)
 

@@ -106,6 +106,7 @@ def test_source_comes_and_goes(mirror):
         wait_for("late0 becomes pending", lambda: state() == "pending")
 
 
+@pytest.mark.any_kernel
 def test_export_apply_prune(mirror):
     mirror.apply(mirror.document(ALL, ALL, vni="auto", tags={"team": "noc"}))
     exported = mirror.vxtap("export").stdout
@@ -133,6 +134,7 @@ def invalid(change):
     return document
 
 
+@pytest.mark.any_kernel
 @pytest.mark.parametrize("path,value,said", [
     (("filters", 0, "inbound", 0, "source_cidr"), "10.0.0.1/8",
      ["filters[0].inbound[0].source_cidr", "10.0.0.1/8", "10.0.0.0/8"]),
@@ -153,6 +155,7 @@ def test_invalid_document(mirror, path, value, said):
     assert mirror.vxtap("export").stdout == before
 
 
+@pytest.mark.any_kernel
 def test_exit_codes(mirror):
     def code(*arguments, **options):
         return mirror.vxtap(*arguments, check=False, **options).returncode
