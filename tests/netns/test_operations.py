@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from capture import Capture
-from lab import BIN, HOST, run, wait_for
+from lab import BIN, COLLECTOR, HOST, run, wait_for
 from mirror import PYTHON, TRAFFIC
 
 ALL = '{"priority": 1, "policy": "collect"}'
@@ -104,6 +104,33 @@ def test_source_comes_and_goes(mirror):
         assert mirror.session()["totals"]["matched_packets"] > before
         mirror.run("host", "ip", "link", "delete", "late0")
         wait_for("late0 becomes pending", lambda: state() == "pending")
+
+
+def test_source_gets_the_address_of_a_collector(mirror):
+    """That source pauses, the other one goes on, and it comes back by itself."""
+    document = mirror.document(UDP, UDP, destination="10.90.0.77")
+    other = {**document["sessions"][0], "name": "other", "vni": 43, "priority": 2,
+             "destination": COLLECTOR, "sources": ["und0"]}
+    mirror.apply({**document, "sessions": [*document["sessions"], other]})
+
+    def state_of(interface):
+        sources = json.loads(mirror.vxtap("status", "-o", "json").stdout)["sources"]
+        return next(source["state"] for source in sources if source["interface"] == interface)
+
+    def matched():
+        mirror.udp(HOST, "5353", "3", "64")
+        return mirror.session()["totals"]["matched_packets"]
+
+    before = matched()
+    mirror.run("host", "ip", "address", "add", "10.90.0.77/32", "dev", "src0")
+    wait_for("src0 pauses", lambda: state_of("src0") == "paused")
+    paused = matched()
+    assert matched() == paused and state_of("und0") == "active"
+    assert "10.90.0.77" in mirror.daemon.log.read_text()
+    mirror.vxtap("session", "update", "ids", "--description", "paused")  # it is in nobody's way
+    mirror.run("host", "ip", "address", "delete", "10.90.0.77/32", "dev", "src0")
+    wait_for("src0 is back", lambda: state_of("src0") == "active")
+    assert matched() > paused >= before
 
 
 @pytest.mark.any_kernel
