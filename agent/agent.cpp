@@ -138,11 +138,6 @@ void Agent::on_network_change() {
   }
 }
 
-void Agent::on_refusal(const Address& collector, bool too_big) {
-  underlay_.on_refusal(collector);
-  if (too_big) on_network_change();
-}
-
 void Agent::on_tick() {
   try {
     underlay_.look_for_neighbours();

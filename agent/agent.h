@@ -44,8 +44,8 @@ class Agent {
 
   // Brings the kernel in step with interfaces, addresses and routes as they are now.
   void on_network_change();
-  // A collector has answered copies with an ICMP error, which may say that the path is narrower.
-  void on_refusal(const Address& collector, bool too_big);
+  // Copies to the collector were answered with an ICMP error.
+  void on_refusal(const Address& collector) { underlay_.on_refusal(collector); }
   // What needs no event: to be called every second.
   void on_tick();
 

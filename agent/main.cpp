@@ -96,9 +96,12 @@ class CollectorWatch {
     descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
                           [this, &descriptor](const boost::system::error_code& error) {
                             if (error) return;
-                            errors_.drain([this](const Address& collector, bool too_big) {
-                              agent_.on_refusal(collector, too_big);
+                            bool narrower = false;
+                            errors_.drain([&](const Address& collector, bool too_big) {
+                              agent_.on_refusal(collector);
+                              narrower = narrower || too_big;
                             });
+                            if (narrower) agent_.on_network_change();
                             wait(descriptor);
                           });
   }

@@ -91,8 +91,9 @@ std::string Underlay::problem(const Address& destination, const std::optional<Wa
   if (refused != refused_.end() &&
       std::chrono::steady_clock::now() - refused->second < kRefusalLasts) {
     return collector +
-           " gets the copies but refuses them with ICMP errors: nothing receives VXLAN "
-           "there";
+           " refuses the copies with ICMP errors: no program receives VXLAN there, though a "
+           "capture "
+           "sees them";
   }
   return "";
 }
