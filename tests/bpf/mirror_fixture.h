@@ -27,9 +27,9 @@ struct Outcome {
 
 // A packet and what is to become of it.
 struct Row {
-  const char* description;
+  const char* description = nullptr;
   Packet packet;
-  const char* decision;
+  const char* decision = nullptr;
   Direction direction = Direction::inbound;
 };
 

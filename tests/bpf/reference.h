@@ -12,7 +12,7 @@ namespace vxtap::test {
 
 // A session that was tried, and its rule that decided, or nullptr.
 struct Tried {
-  const Session* session;
+  const Session* session = nullptr;
   Decision decision;
 };
 
