@@ -112,8 +112,11 @@ def test_way_to_the_collector(mirror, receiver, name):
     counters = totals(mirror)
     assert counters["matched_packets"] == counters["mirrored_packets"] + counters["dropped_packets"]
     assert set(counters["drops"]) <= {reason, "no_neighbour"}  # which is asked for after the fault
-    if name != "no carrier":  # what is on the cable when that is cut is lost there
-        assert len(copies.stop()) == counters["mirrored_packets"]
+    arrived = len(copies.stop())
+    if name in ("no carrier", "underlay down"):  # what the link holds at that moment is lost there
+        assert arrived <= counters["mirrored_packets"]
+    else:
+        assert arrived == counters["mirrored_packets"]
 
 
 @pytest.mark.parametrize("device", ["vxtap0", "vxtap-segment",
