@@ -7,17 +7,26 @@
 
 #include "agent/error.h"
 #include "agent/kernel/tunnel.h"
+#include "agent/model/source.h"
 #include "agent/model/value.h"
 
 namespace vxtap {
 namespace {
 
-std::set<std::string> all_sources(const Configuration& configuration) {
+std::set<std::string> sources_that(bool (Source::*are)() const,
+                                   const Configuration& configuration) {
   std::set<std::string> sources;
   for (const auto& [name, session] : configuration.sessions) {
-    sources.insert(session.sources.begin(), session.sources.end());
+    for (const auto& text : session.sources) {
+      const auto source = parse_source(text);
+      if ((source.*are)()) sources.insert(source.name);
+    }
   }
   return sources;
+}
+
+std::set<std::string> named_sources(const Configuration& configuration) {
+  return sources_that(&Source::is_name, configuration);
 }
 
 // Destination -> the name of a session that has it.
@@ -71,13 +80,75 @@ std::string field_of(const Plan& plan, const char* field, Fits fits) {
 std::string source_field(const Plan& plan, const std::string& interface) {
   return field_of(plan, "sources", [&](const Session& session) {
     const auto& sources = session.sources;
-    return std::find(sources.begin(), sources.end(), interface) != sources.end();
+    return std::any_of(sources.begin(), sources.end(), [&](const std::string& text) {
+      return parse_source(text).name == interface;
+    });
   });
 }
 
 std::string destination_field(const Plan& plan, const Address& address) {
   return field_of(plan, "destination",
                   [&](const Session& session) { return session.destination == address; });
+}
+
+SourceStatus status_of(const Link& link) {
+  if (is_supported(link)) return {SourceState::active, ""};
+  return {
+      SourceState::error,
+      "its packets have neither an Ethernet header nor begin with their IP header (ARP hardware "
+      "type " +
+          std::to_string(link.arp_type) + ")"};
+}
+
+// Or what leads to none.
+bool is_interface(const std::string& name, const SourceStatus& status) {
+  return status.state != SourceState::pending && !parse_source(name).is_in_namespace();
+}
+
+using Links = std::map<std::string, const Link*>;
+
+// The interfaces that patterns lead to; those that lead to none get their state.
+std::set<std::string> matched_interfaces(const Configuration& configuration, const Links& links,
+                                         std::map<std::string, SourceStatus>& states) {
+  std::set<std::string> matching;
+  for (const auto& pattern : sources_that(&Source::is_pattern, configuration)) {
+    const Source source{pattern, false};
+    size_t matched = 0;
+    for (const auto& [name, link] : links) {
+      if (!source.matches(name)) continue;
+      ++matched;
+      matching.insert(name);
+    }
+    if (matched == 0) states[pattern] = {SourceState::pending, "no interface matches it yet"};
+  }
+  return matching;
+}
+
+// Likewise those of sources in other namespaces.
+std::set<std::string> near_interfaces(const Configuration& configuration, const NearEnds& near_ends,
+                                      std::map<std::string, SourceStatus>& states) {
+  std::set<std::string> interfaces;
+  for (const auto& name : sources_that(&Source::is_in_namespace, configuration)) {
+    const auto& end = near_ends.at(name);
+    if (end.interface.empty()) {
+      states[name] = {end.may_come ? SourceState::pending : SourceState::error, end.why};
+    } else {
+      interfaces.insert(end.interface);
+    }
+  }
+  return interfaces;
+}
+
+// Of what nobody has named: that it cannot be a source is no error.
+SourceStatus status_of_unnamed(const Link& link, const std::map<Address, std::string>& destinations,
+                               const AddressesByInterface& addresses) {
+  auto status = status_of(link);
+  if (is_own_device(link.name)) status.message = "it is a device of the mirror itself";
+  for (const auto& [interface, address] : clashes({link.name}, destinations, addresses)) {
+    status.message = "the interface " + owns(address, destinations.at(address));
+  }
+  if (!status.message.empty()) status.state = SourceState::passed_over;
+  return status;
 }
 
 }  // namespace
@@ -94,6 +165,8 @@ const char* to_string(SourceState state) {
       return "pending";
     case SourceState::paused:
       return "paused";
+    case SourceState::passed_over:
+      return "passed_over";
     case SourceState::error:
       break;
   }
@@ -102,35 +175,57 @@ const char* to_string(SourceState state) {
 
 std::map<std::string, SourceStatus> source_states(const Configuration& configuration,
                                                   const std::vector<Link>& links,
-                                                  const AddressesByInterface& addresses) {
-  std::map<std::string, const Link*> by_name;
+                                                  const AddressesByInterface& addresses,
+                                                  const NearEnds& near_ends) {
+  Links by_name;
   for (const auto& link : links) by_name.emplace(link.name, &link);
-  const auto sources = all_sources(configuration);
+  const auto sources = named_sources(configuration);
   const auto destinations = all_destinations(configuration);
   std::map<std::string, SourceStatus> states;
   for (const auto& interface : sources) {
     const auto link = by_name.find(interface);
-    if (link == by_name.end()) {
-      states[interface] = {SourceState::pending, "there is no such interface yet"};
-    } else if (!is_supported(*link->second)) {
-      states[interface] = {SourceState::error,
-                           "its packets have neither an Ethernet header nor begin with their IP "
-                           "header (ARP hardware type " +
-                               std::to_string(link->second->arp_type) + ")"};
-    } else {
-      states[interface] = {SourceState::active, ""};
-    }
+    states[interface] = link == by_name.end()
+                            ? SourceStatus{SourceState::pending, "there is no such interface yet"}
+                            : status_of(*link->second);
   }
   for (const auto& [interface, address] : clashes(sources, destinations, addresses)) {
     states[interface] = {SourceState::paused,
                          "the interface " + owns(address, destinations.at(address))};
   }
+  auto unnamed = matched_interfaces(configuration, by_name, states);
+  unnamed.merge(near_interfaces(configuration, near_ends, states));
+  for (const auto& name : unnamed) {
+    if (states.contains(name)) continue;
+    states[name] = status_of_unnamed(*by_name.at(name), destinations, addresses);
+  }
   return states;
+}
+
+std::vector<SessionSource> sources_of(const Session& session,
+                                      const std::map<std::string, SourceStatus>& states,
+                                      const NearEnds& near_ends) {
+  const auto taken = sources_among(session, states, near_ends);
+  std::vector<SessionSource> sources;
+  for (const auto& text : session.sources) {
+    const auto source = parse_source(text);
+    const auto before = sources.size();
+    for (const auto& [interface, by] : taken) {
+      const auto& status = states.at(interface);
+      if (by.name != source.name || !is_interface(interface, status)) continue;
+      sources.push_back({interface, text, status});
+    }
+    const auto state = states.find(source.name);
+    if (sources.size() == before && state != states.end() &&
+        !is_interface(state->first, state->second)) {
+      sources.push_back({source.name, text, state->second});
+    }
+  }
+  return sources;
 }
 
 void refuse_conflicts(const Configuration& before, const Plan& plan,
                       const AddressesByInterface& addresses) {
-  const auto sources = all_sources(plan.result);
+  const auto sources = named_sources(plan.result);
   for (const auto& interface : sources) {
     if (!is_own_device(interface)) continue;
     throw Error(Error::Kind::invalid, "OwnDevice",
@@ -138,7 +233,7 @@ void refuse_conflicts(const Configuration& before, const Plan& plan,
                 source_field(plan, interface), interface);
   }
   const auto destinations = all_destinations(plan.result);
-  const auto sources_before = all_sources(before);
+  const auto sources_before = named_sources(before);
   const auto known = clashes(sources_before, all_destinations(before), addresses);
   for (const auto& clash : clashes(sources, destinations, addresses)) {
     if (known.contains(clash)) continue;

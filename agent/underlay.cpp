@@ -1,6 +1,7 @@
 #include "agent/underlay.h"
 
 #include <net/if.h>
+#include <net/if_arp.h>
 
 #include <algorithm>
 
@@ -36,7 +37,8 @@ std::optional<Underlay::Way> Underlay::find(const Address& destination,
   if (link == links.end()) return std::nullopt;
   const bool has_neighbours =
       !route->local && (link->flags & (IFF_NOARP | IFF_POINTOPOINT | IFF_LOOPBACK)) == 0;
-  return Way{*route, link->name, has_neighbours, (link->flags & IFF_RUNNING) != 0};
+  return Way{*route, link->name, has_neighbours, (link->flags & IFF_RUNNING) != 0,
+             link->arp_type == ARPHRD_ETHER};
 }
 
 void Underlay::look_for_neighbours() {
@@ -48,17 +50,61 @@ void Underlay::look_for_neighbours() {
   for (const auto& [destination, way] : ways_) {
     if (!way || !way->has_neighbours) continue;
     const Neighbour neighbour{way->route.ifindex, way->route.next_hop};
-    if (!known.contains(neighbour)) network_.look_for(neighbour);
+    const auto found = known.find(neighbour);
+    if (found == known.end() || !found->second) network_.look_for(neighbour);
   }
 }
 
-std::map<Address, Surroundings::Path> Underlay::paths() const {
+// Empty if a program could write the outer headers.
+std::string Underlay::only_kernel(const Address& destination, const Way& way) const {
+  if (!no_encapsulation_.empty()) return no_encapsulation_;
+  if (way.route.local) return "the destination is an address of this host";
+  if (!way.ethernet) return "'" + way.interface + "' has no Ethernet headers";
+  if (destination.family == Family::ipv6) return "the outer UDP checksum of IPv6 is the kernel's";
+  if (ipsec_) return "the host has IPsec policies";
+  return "";
+}
+
+std::set<uint32_t> Underlay::interfaces() const {
+  std::set<uint32_t> interfaces;
+  for (const auto& [destination, way] : ways_) {
+    if (way && only_kernel(destination, *way).empty()) interfaces.insert(way->route.ifindex);
+  }
+  return interfaces;
+}
+
+std::map<Address, Underlay::Encapsulation> Underlay::encapsulations(const Hooked& hooked) const {
+  std::map<Address, Encapsulation> result;
+  for (const auto& [destination, way] : ways_) {
+    auto& encapsulation = result[destination];
+    if (!way) {
+      encapsulation.reason = "there is no route";
+      continue;
+    }
+    encapsulation.interface = way->interface;
+    encapsulation.reason = only_kernel(destination, *way);
+    if (encapsulation.reason.empty() && !hooked(way->route.ifindex)) {
+      encapsulation.reason = "no program could be attached to '" + way->interface + "'";
+    }
+    encapsulation.bpf = encapsulation.reason.empty();
+  }
+  return result;
+}
+
+std::map<Address, Surroundings::Path> Underlay::paths(const Hooked& hooked) const {
   std::map<Address, Surroundings::Path> paths;
+  const auto encapsulations = this->encapsulations(hooked);
   for (const auto& [destination, way] : ways_) {
     if (!way) continue;
-    paths[destination] = {way->route.mtu, way->route.local, !way->has_neighbours, !way->carrier};
+    paths[destination] = {way->route.mtu, way->route.local, !way->has_neighbours, !way->carrier,
+                          encapsulations.at(destination).bpf};
   }
   return paths;
+}
+
+bool Underlay::look_for_ipsec() {
+  const bool before = std::exchange(ipsec_, Network::has_ipsec_policies());
+  return before != ipsec_;
 }
 
 std::map<Address, std::string> Underlay::problems() {
@@ -72,28 +118,27 @@ std::map<Address, std::string> Underlay::problems() {
 }
 
 std::string Underlay::problem(const Address& destination, const std::optional<Way>& way,
-                              const std::set<Neighbour>& known) const {
+                              const std::map<Neighbour, bool>& known) const {
   const auto collector = to_string(destination);
   if (!way) {
-    return "copies are dropped: there is no route to " + collector + "; see 'ip route get " +
-           collector + "'";
+    return "copies are dropped: there is no route to " + collector +
+           "; add one, see 'ip route get " + collector + "'";
   }
   if (!way->carrier) {
     return "copies are dropped: '" + way->interface + "', which leads to " + collector +
-           ", has no carrier";
+           ", has no carrier; see 'ip link show " + way->interface + "'";
   }
   const auto& next_hop = way->route.next_hop;
   if (way->has_neighbours && !known.contains({way->route.ifindex, next_hop})) {
     return "copies are dropped: " + to_string(next_hop) + ", the next hop to " + collector +
-           ", does not answer on '" + way->interface + "'";
+           ", does not answer on '" + way->interface + "'; is it up, and in that network?";
   }
   const auto refused = refused_.find(destination);
   if (refused != refused_.end() &&
       std::chrono::steady_clock::now() - refused->second < kRefusalLasts) {
     return collector +
            " refuses the copies with ICMP errors: no program receives VXLAN there, though a "
-           "capture "
-           "sees them";
+           "capture sees them; start one, or have its firewall drop them without an answer";
   }
   return "";
 }

@@ -5,6 +5,8 @@
 #include "bpf/maps.h"
 #include "bpf/wire.h"
 
+#define MAX_STEPS (1 << 23) /* what bpf_loop takes; a way through the trees ends far before */
+
 struct search {
 	const struct packet *packet;
 	void *table; /* a struct rule_map */
@@ -13,6 +15,9 @@ struct search {
 	bool found;
 	/* Rules before it that match if ports are right that were not seen, by their policy. */
 	bool maybe_ignore, maybe_collect;
+	__u32 nodes; /* index of the first cell with nodes */
+	__u32 root, node;
+	__u32 best; /* index of the rule found, or behind all rules */
 };
 
 enum match { MATCH_NO, MATCH_MAYBE, MATCH_YES };
@@ -87,6 +92,75 @@ static long try_rule(__u32 index, void *context)
 	return 1;
 }
 
+static __always_inline __u32 header_word(const struct packet *packet, __u8 word)
+{
+	switch (word) {
+	case MIRROR_WORD_SOURCE_PORT:
+		return packet->source_port;
+	case MIRROR_WORD_DESTINATION_PORT:
+		return packet->destination_port;
+	case MIRROR_WORD_PROTOCOL:
+		return packet->protocol;
+	case MIRROR_WORD_FAMILY:
+		return packet->family;
+	default:
+		return bpf_ntohl((word & 4 ? packet->destination : packet->source)[word & 3]);
+	}
+}
+
+/* Whether a rule before the one found so far matches. */
+static __always_inline bool is_better(struct search *search, __u32 index)
+{
+	const struct mirror_rule *rule;
+
+	if (index >= search->best)
+		return false;
+	rule = bpf_map_lookup_elem(search->table, &index);
+	if (!rule || matches(rule, search->packet) != MATCH_YES)
+		return false;
+	search->best = index;
+	search->rule_id = rule->rule_id;
+	search->policy = rule->policy;
+	search->found = true;
+	return true;
+}
+
+/* One node of the way through the trees, of which the first rule is wanted that matches. */
+static long visit_node(__u32 step, void *context)
+{
+	struct search *search = context;
+	__u32 number = search->node;
+	__u32 index = search->nodes + number / MIRROR_CELL_NODES;
+	const union mirror_cell *cell = bpf_map_lookup_elem(search->table, &index);
+	const struct mirror_node *node;
+
+	(void)step;
+	if (!cell)
+		return 1;
+	node = &cell->nodes[number % MIRROR_CELL_NODES];
+	if (node->kind == MIRROR_NODE_CUT) {
+		search->node = node->target + (header_word(search->packet, node->word) >>
+						       (node->shift & 31) &
+					       ((1U << (node->bits & 31)) - 1));
+		return 0;
+	}
+	if (node->kind == MIRROR_NODE_JUMP) {
+		search->node = node->target;
+		return 0;
+	}
+	if (node->kind == MIRROR_NODE_END)
+		return 1;
+	if (node->kind != MIRROR_NODE_NONE && !is_better(search, node->target) &&
+	    node->target < search->best && node->kind == MIRROR_NODE_RULE) {
+		search->node++;
+		return 0;
+	}
+	search->node = ++search->root;
+	return 0;
+}
+
+/* The trees ask for all that they look at; a packet that does not show it is matched against one rule
+ * after the other, which also finds those that may match. */
 static __always_inline void find_rule(struct search *search,
 				      const struct mirror_attachment *attachment,
 				      enum mirror_direction direction)
@@ -94,10 +168,20 @@ static __always_inline void find_rule(struct search *search,
 	/* The verifier does not follow the value through memory: & tells it the range. */
 	__u32 side = direction & (MIRROR_DIRECTIONS - 1);
 	__u32 number = attachment->rule_table[side];
+	__u32 count = attachment->rule_count[side];
 
 	search->table = bpf_map_lookup_elem(&rule_tables, &number);
-	if (search->table)
-		bpf_loop(attachment->rule_count[side], try_rule, search, 0);
+	if (!search->table || !count)
+		return;
+	search->nodes = search->best = count;
+	if (search->packet->ports_unknown || search->packet->protocol_unknown) {
+		bpf_loop(count, try_rule, search, 0);
+		/* Or clang makes one call of the two, with a callback that is not constant, and the verifier
+		 * can't unroll it: each step would be an indirect call. */
+		barrier();
+	} else {
+		bpf_loop(MAX_STEPS, visit_node, search, 0);
+	}
 }
 
 /* Whether the ports that were not seen would decide: all rules that may match must say the same as the one
@@ -148,12 +232,16 @@ static __always_inline bool to_tunnel_port(struct __sk_buff *skb, __u32 offset)
 }
 
 /* An ICMP error about one of the mirror's own packets. Where a collector refuses copies, mirroring
- * its refusals would make one copy of each, and a refusal of that one again. */
-static __always_inline bool quotes_own(struct __sk_buff *skb, const struct packet *packet)
+ * its refusals would make one copy of each, and a refusal of that one again. Global: see
+ * parse_extensions(). */
+__noinline int quotes_own(struct __sk_buff *skb, const struct packet *packet)
 {
-	__u32 quoted = packet->transport_offset + 8; /* an ICMP header, RFC 792 and 4443 */
+	__u32 quoted;
 	__u8 type;
 
+	if (!packet)
+		return false;
+	quoted = packet->transport_offset + 8; /* an ICMP header, RFC 792 and 4443 */
 	if (packet->later_fragment ||
 	    bpf_skb_load_bytes(skb, packet->transport_offset, &type, sizeof(type)))
 		return false;

@@ -1,4 +1,4 @@
-/* From a decision to a copy on its way to the tunnel, and its accounts.
+/* From a decision to a copy on its way to the underlay, and its accounts.
  *
  * A copy reaches the underlay within the one call that clones the packet, on one CPU: no queue lies
  * between. So the programs on its way find in a per-CPU entry what the first one knows, and leave there
@@ -10,6 +10,7 @@
 #include <linux/pkt_cls.h>
 
 #include "bpf/maps.h"
+#include "bpf/way.h"
 #include "bpf/wire.h"
 
 struct copy {
@@ -17,9 +18,19 @@ struct copy {
 	__u32 limit;          /* bytes of a wire packet that stay, from the Ethernet header on; 0: all */
 	__u32 vni;
 	__u32 hash;           /* of the inner flow: the outer source port comes from it */
-	__u32 destination_id; /* keys destinations */
+	__u32 destination_id; /* keys destinations and ways */
+	__u32 longest;        /* bytes of the longest wire packet that it may become */
+	__u32 kernels_way;    /* it may have to be sent in fragments */
+	__u32 tcp;            /* what super-packets are made of, if there are any */
+	__u32 finished;       /* nothing is left to the hardware: it comes from the segmenter */
+	__u32 wrapped;        /* a program has written the outer headers */
+	__u32 naked_on;       /* ifindex of the underlay whose hook has yet to write the outer headers, or 0 */
+	__u32 room;           /* of its way */
+	__u32 sum;            /* of its way */
+	struct outer_headers headers; /* of its way, with the identification that is next: no second look-up */
+	__u8 pad[2];
 	__u32 packets, bytes; /* of the original, on the wire */
-	/* What has entered the tunnel: wire packets, their bytes, and how many of them were cut. */
+	/* What has got its outer headers, or entered the tunnel device: wire packets, their bytes, and how many of them were cut. */
 	__u32 sent_packets, sent_bytes, cut_packets;
 	__u32 drop;           /* enum mirror_drop: why something has not; MIRROR_DROPS: not said */
 };
@@ -55,32 +66,66 @@ static __always_inline __u32 cut_at(const struct mirror_attachment *attachment,
 	return limit < wire->longest ? limit : 0;
 }
 
+#define CHECKSUM_PARTIAL 3 /* of ip_summed: the hardware has to write it */
+
+/* Whether nothing is left to the hardware. Where ip_summed can't be read, the kernel still tells programs
+ * of two states of a checksum, CHECKSUM_UNNECESSARY and CHECKSUM_COMPLETE, and leaves two in doubt. */
+static __always_inline bool is_finished(struct __sk_buff *skb)
+{
+	__u8 bits;
+
+	if (!ip_summed_byte)
+		return bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) >= 0 || bpf_csum_update(skb, 0) >= 0;
+	/* The context is the kernel's own struct sk_buff. */
+	return !bpf_probe_read_kernel(&bits, sizeof(bits), (void *)skb + ip_summed_byte) &&
+	       (bits >> ip_summed_shift & 3) != CHECKSUM_PARTIAL;
+}
+
 /* Whether the packet must become wire packets with finished checksums before it is cut: a super-packet
  * that is cut as a whole would lose all of its segments but the first ones, and a checksum that is left
- * to the hardware would be made of what is left. The kernel tells programs of the other two states of a
- * checksum only. */
+ * to the hardware would be made of what is left. */
 static __always_inline bool needs_segmenter(struct __sk_buff *skb)
 {
-	if (skb->gso_size)
-		return true;
-	return bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) < 0 && /* not CHECKSUM_UNNECESSARY */
-	       bpf_csum_update(skb, 0) < 0;                     /* not CHECKSUM_COMPLETE */
+	return skb->gso_size || !is_finished(skb);
 }
 
-static __always_inline __u32 copy_device(struct __sk_buff *skb, __u32 limit)
+/* Straight to the underlay, or to the tunnel device if only the kernel's VXLAN transmit can carry the
+ * copy. A tag that is held outside the frame would be the outer frame's if the programs wrote headers in
+ * front of it. */
+static __always_inline __u32 last_device(struct __sk_buff *skb, struct copy *copy)
 {
-	return limit && needs_segmenter(skb) ? segmenter_ifindex : tunnel_ifindex;
+	struct way *way = find_way(skb, copy->destination_id, false);
+
+	if (!way || !way->underlay || copy->kernels_way || skb->vlan_present ||
+	    (skb->gso_size && !copy->tcp) || copy->longest > way->room)
+		return tunnel_ifindex;
+	copy->naked_on = way->underlay;
+	copy->room = way->room;
+	copy->sum = way->sum;
+	copy->headers = way->headers;
+	copy->headers.ip.id = bpf_htons(way->identification++);
+	return way->underlay;
 }
 
+static __always_inline __u32 next_device(struct __sk_buff *skb, struct copy *copy)
+{
+	return copy->limit && needs_segmenter(skb) ? segmenter_ifindex : last_device(skb, copy);
+}
+
+#define NET_XMIT_DROP 1
 #define NET_XMIT_CN 2
 
-static __always_inline enum mirror_drop drop_reason(long error)
+/* Of what bpf_clone_redirect() gave, where no program on the way has said why. */
+static __always_inline enum mirror_drop drop_reason(const struct copy *copy, long error)
 {
 	switch (error) {
+	case NET_XMIT_DROP:
+	case NET_XMIT_CN:
+		/* The tunnel device has no queue but while it goes down, and that takes nothing. */
+		return copy->wrapped ? MIRROR_DROP_QUEUE : MIRROR_DROP_NO_DEVICE;
 	case 0: /* lost between two devices of the mirror */
 	case -EINVAL: /* no such device */
 	case -ENETDOWN:
-	case NET_XMIT_CN: /* the tunnel device has no queue but while it goes down, and that takes nothing */
 		return MIRROR_DROP_NO_DEVICE;
 	case -ENOMEM:
 		return MIRROR_DROP_NO_MEMORY;
@@ -96,7 +141,7 @@ static __always_inline void account(struct mirror_counters *counters, const stru
 	__u32 reason = copy->drop;
 
 	if (reason >= MIRROR_DROPS)
-		reason = drop_reason(error);
+		reason = drop_reason(copy, error);
 	counters->matched_packets += copy->packets;
 	counters->matched_bytes += copy->bytes;
 	if (error) {
@@ -112,8 +157,8 @@ static __always_inline void account(struct mirror_counters *counters, const stru
 
 static __always_inline void send_copy(struct __sk_buff *skb,
 				      const struct mirror_attachment *attachment,
-				      enum mirror_direction direction, const struct wire *wire,
-				      __u32 hash)
+				      enum mirror_direction direction, const struct packet *packet,
+				      const struct wire *wire)
 {
 	struct mirror_counter_key key = {attachment->counter_id, direction};
 	struct mirror_counters *counters = bpf_map_lookup_elem(&mirror_counters, &key);
@@ -128,15 +173,20 @@ static __always_inline void send_copy(struct __sk_buff *skb,
 		.active = 1,
 		.limit = limit,
 		.vni = attachment->vni,
-		.hash = hash,
+		.hash = flow_hash(packet),
 		.destination_id = attachment->destination_id,
+		.longest = limit ? limit : wire->longest,
+		.kernels_way = !attachment->frame_limit,
+		.tcp = packet->protocol == IPPROTO_TCP,
 		.packets = wire->packets,
 		.bytes = wire->bytes,
 		.drop = MIRROR_DROPS,
 	};
 	error = bpf_clone_redirect(
-		skb, attachment->no_ethernet ? framer_ifindex : copy_device(skb, limit), 0);
+		skb, attachment->no_ethernet ? framer_ifindex : next_device(skb, copy), 0);
 	copy->active = 0;
+	if (!error && copy->naked_on)
+		forget_underlay(copy->naked_on);
 	account(counters, copy, error);
 }
 

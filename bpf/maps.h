@@ -16,10 +16,17 @@
 /* UDP port of the tunnel, host order. */
 const volatile __u16 tunnel_port = 4789;
 
+/* Where struct sk_buff keeps ip_summed, which programs are not shown: see is_finished(). Byte 0: not known. */
+const volatile __u32 ip_summed_byte = 0;
+const volatile __u32 ip_summed_shift = 0;
+
 /* Not constant: a device that was deleted by hand comes back under another ifindex. */
 volatile __u32 tunnel_ifindex = 0;
 volatile __u32 segmenter_ifindex = 0;
 volatile __u32 framer_ifindex = 0;
+
+/* While programs of a predecessor of another layout are at work beside these, with maps of their own. */
+volatile __u32 handing_over = 0;
 
 /* The running configuration: writing entry 0 switches to another one between two packets. The inner
  * map is filled before it is published and never changed afterwards. */
@@ -45,7 +52,7 @@ struct rule_map {
 	__uint(max_entries, 1);
 	__uint(map_flags, BPF_F_INNER_MAP); /* tables differ in length */
 	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct mirror_rule));
+	__uint(value_size, sizeof(union mirror_cell));
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
@@ -53,6 +60,16 @@ struct {
 	__type(key, __u32);
 	__array(values, struct rule_map);
 } rule_tables SEC(".maps");
+
+/* The numbers of rule_tables that are in use, for a successor of the agent; no program reads it. What an
+ * array of maps holds, the kernel tells CAP_SYS_ADMIN only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_RULE_TABLES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u8);
+} taken_tables SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -1,12 +1,13 @@
 /* vxtap's kernel side. The way of a packet:
  *
  *   source interface, mirror_ingress or mirror_egress:
- *                        parse.h, fragment.h, wire.h, classify.h, copy.h
+ *                        parse.h, fragment.h, wire.h, classify.h, copy.h, way.h
  *     -> framer:         only from a source without Ethernet headers: frame_egress adds one
  *     -> segmenter:      only super-packets and unfinished checksums that must be cut: a bridge whose
  *                        transmit side makes wire packets of them, and whose one port, a macvlan
- *                        device, leads to the tunnel device
- *     -> tunnel device:  tunnel_egress: tunnel.h; then the kernel's VXLAN transmit
+ *                        device, leads to the underlay (segment_egress) or to the tunnel device
+ *     -> underlay:       underlay_egress writes the outer headers: encapsulate.h
+ *     or tunnel device:  what that can't carry: tunnel_egress, tunnel.h; then the kernel's VXLAN transmit
  *
  * Whatever the copy meets, the original goes on unchanged: the two programs on a source always
  * return TC_ACT_UNSPEC (the same value as TCX_NEXT). */
@@ -16,6 +17,7 @@
 
 #include "bpf/classify.h"
 #include "bpf/copy.h"
+#include "bpf/encapsulate.h"
 #include "bpf/explain.h"
 #include "bpf/fragment.h"
 #include "bpf/maps.h"
@@ -28,6 +30,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 struct mirroring {
 	struct __sk_buff *skb;
 	void *configuration; /* a struct slot_map */
+	const struct mirror_attachment *first; /* the session in position 0 */
 	const struct packet *packet;
 	const struct wire *wire;
 	enum mirror_direction direction;
@@ -41,12 +44,14 @@ static long try_session(__u32 position, void *context)
 	struct mirroring *mirroring = context;
 	struct mirror_slot slot = {mirroring->skb->ifindex, position};
 	const struct mirror_attachment *attachment =
-		bpf_map_lookup_elem(mirroring->configuration, &slot);
+		position ? bpf_map_lookup_elem(mirroring->configuration, &slot) : mirroring->first;
 	struct search search = {.packet = mirroring->packet};
+	enum mirror_direction direction;
 
 	if (!attachment)
 		return 1;
-	find_rule(&search, attachment, mirroring->direction);
+	direction = (mirroring->direction ^ attachment->flip) & (MIRROR_DIRECTIONS - 1);
+	find_rule(&search, attachment, direction);
 	if (mirroring->question)
 		explain_session(position, attachment->session_id, &search);
 	if (is_doubtful(&search)) {
@@ -58,8 +63,8 @@ static long try_session(__u32 position, void *context)
 	if (!mirroring->question)
 		count_rule(attachment->session_id, search.rule_id, mirroring->wire);
 	if (!mirroring->question && search.policy == MIRROR_COLLECT)
-		send_copy(mirroring->skb, attachment, mirroring->direction, mirroring->wire,
-			  flow_hash(mirroring->packet));
+		send_copy(mirroring->skb, attachment, direction, mirroring->packet,
+			  mirroring->wire);
 	return attachment->last || !attachment->fall_through;
 }
 
@@ -101,6 +106,7 @@ static __always_inline void mirror(struct __sk_buff *skb, enum mirror_direction 
 		counters->own_packets += wire.packets;
 		return;
 	}
+	mirroring.first = attachment;
 	bpf_loop(MAX_SLOTS, try_session, &mirroring, 0);
 	if (mirroring.doubtful)
 		counters->undecided_packets += wire.packets;
@@ -120,15 +126,48 @@ int mirror_egress(struct __sk_buff *skb)
 	return TC_ACT_UNSPEC;
 }
 
+/* Ends what is on the devices of the mirror and no copy of ours: a predecessor's, whose program comes next,
+ * or what must not leave here. */
+static __always_inline int refuse(void)
+{
+	return handing_over ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+}
+
 /* On the framer, which has no Ethernet header and never sends anything itself. */
 SEC("tc")
 int frame_egress(struct __sk_buff *skb)
 {
 	struct copy *copy = copy_under_way();
 
-	if (!copy || add_ethernet(skb))
+	if (!copy)
+		return refuse();
+	if (add_ethernet(skb))
 		return TC_ACT_SHOT;
-	return bpf_redirect(copy_device(skb, copy->limit), 0);
+	return bpf_redirect(next_device(skb, copy), 0);
+}
+
+/* On the segmenter's port: wire packets with finished checksums. */
+SEC("tc")
+int segment_egress(struct __sk_buff *skb)
+{
+	struct copy *copy = copy_under_way();
+
+	if (!copy)
+		return refuse();
+	copy->finished = 1;
+	return bpf_redirect(last_device(skb, copy), 0);
+}
+
+/* On the underlay, before all other programs there: what they see has its outer headers. */
+SEC("tc")
+int underlay_egress(struct __sk_buff *skb)
+{
+	struct copy *copy = copy_under_way();
+
+	if (!copy || copy->naked_on != skb->ifindex)
+		return TC_ACT_UNSPEC;
+	copy->naked_on = 0;
+	return encapsulate(skb, copy);
 }
 
 /* On the tunnel device: the last step before the kernel's VXLAN transmit. Only copies leave here, whatever
@@ -138,7 +177,9 @@ int tunnel_egress(struct __sk_buff *skb)
 {
 	struct copy *copy = copy_under_way();
 
-	return copy && enter_tunnel(skb, copy) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+	if (!copy)
+		return refuse();
+	return enter_tunnel(skb, copy) ? TC_ACT_OK : TC_ACT_SHOT; /* OK: no other program follows */
 }
 
 /* The device listens on the tunnel's port because the kernel knows no other way to have one; nothing

@@ -25,8 +25,9 @@ enum mirror_drop {
 	MIRROR_DROP_NO_ROUTE = 2,     /* to the collector */
 	MIRROR_DROP_NO_NEIGHBOUR = 3, /* the next hop's link-layer address is not known */
 	MIRROR_DROP_LINK_DOWN = 4,    /* the underlay has no carrier */
-	MIRROR_DROP_ERROR = 5,        /* any other error of the clone, the cut or the tunnel */
-	MIRROR_DROPS = 6
+	MIRROR_DROP_QUEUE = 5,        /* the underlay's queue is full */
+	MIRROR_DROP_ERROR = 6,        /* any other error of the clone, the cut or the tunnel */
+	MIRROR_DROPS = 7
 };
 
 /* Key of the configuration: the sessions of one source interface, by ascending priority. */
@@ -50,7 +51,7 @@ struct mirror_attachment {
 	__u8 fall_through; /* after a match here, later sessions are tried all the same */
 	__u8 last;         /* no slot follows */
 	__u8 no_ethernet;  /* the source's packets begin with their IP header */
-	__u8 pad;
+	__u8 flip;         /* 1: inbound and outbound are as the other end of the cable sees them; or 0 */
 };
 MIRROR_ASSERT_SIZE(mirror_attachment, 48);
 
@@ -75,6 +76,40 @@ struct mirror_rule {
 };
 MIRROR_ASSERT_SIZE(mirror_rule, 84);
 
+/* The words of a packet's header that decision trees look at, in host order. */
+enum mirror_header_word {
+	MIRROR_WORD_SOURCE = 0,      /* and the three after it */
+	MIRROR_WORD_DESTINATION = 4, /* and the three after it */
+	MIRROR_WORD_SOURCE_PORT = 8,
+	MIRROR_WORD_DESTINATION_PORT = 9,
+	MIRROR_WORD_PROTOCOL = 10,
+	MIRROR_WORD_FAMILY = 11,
+	MIRROR_HEADER_WORDS = 12
+};
+
+enum mirror_node_kind {
+	MIRROR_NODE_NONE = 0,      /* no rule of this tree matches */
+	MIRROR_NODE_CUT = 1,       /* some bits of a word say which of the nodes from `target` on is next */
+	MIRROR_NODE_JUMP = 2,      /* to node `target` */
+	MIRROR_NODE_RULE = 3,      /* rule `target` may match; if it does not, go to the node behind */
+	MIRROR_NODE_LAST_RULE = 4, /* the same, but nothing is behind */
+	MIRROR_NODE_END = 5        /* stands behind the roots of a table's trees */
+};
+
+struct mirror_node {
+	__u32 target;
+	__u8 kind;              /* enum mirror_node_kind */
+	__u8 word, shift, bits; /* of a cut: (word >> shift) % 2^bits */
+};
+MIRROR_ASSERT_SIZE(mirror_node, 8);
+
+/* A rule table: all its rules, then the nodes of its trees, first their roots. Two cache lines. */
+#define MIRROR_CELL_NODES 16
+union mirror_cell {
+	struct mirror_rule rule;
+	struct mirror_node nodes[MIRROR_CELL_NODES];
+};
+
 struct mirror_address {
 	__u8 bytes[16]; /* network order; IPv4 in the first four bytes, the others zero */
 	__u8 family;    /* MIRROR_FAMILY_IPV4 or MIRROR_FAMILY_IPV6 */
@@ -95,7 +130,7 @@ struct mirror_destination {
 	__u8 local;          /* an address of this host: no way to look for */
 	__u8 no_neighbours;  /* the underlay has no link-layer addresses to be resolved */
 	__u8 link_down;      /* the underlay has no carrier */
-	__u8 pad;
+	__u8 encapsulate;    /* the programs may write the outer headers themselves */
 };
 MIRROR_ASSERT_SIZE(mirror_destination, 24);
 
@@ -105,6 +140,10 @@ struct mirror_counter_key {
 };
 MIRROR_ASSERT_SIZE(mirror_counter_key, 8);
 
+/* With this bit, the number in a counter's key is that of an entry that no program writes: what was
+ * counted by programs of another layout. Structs of counters only ever grow at their end. */
+#define MIRROR_CARRIED 0x80000000U
+
 /* Packets are wire packets; bytes are wire bytes with the Ethernet header and without FCS. */
 struct mirror_counters {
 	__u64 matched_packets, matched_bytes;
@@ -112,7 +151,7 @@ struct mirror_counters {
 	__u64 truncated_packets;
 	__u64 dropped_packets[MIRROR_DROPS];
 };
-MIRROR_ASSERT_SIZE(mirror_counters, 88);
+MIRROR_ASSERT_SIZE(mirror_counters, 96);
 
 struct mirror_rule_counter_key {
 	__u32 session_id;

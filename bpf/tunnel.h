@@ -1,12 +1,8 @@
-/* From a copy to its outer headers. */
+/* What is done to a copy on its way, and what the kernel's VXLAN transmit must be told of it. */
 #ifndef VXTAP_TUNNEL_H
 #define VXTAP_TUNNEL_H
 
 #include "bpf/copy.h"
-
-#define TUNNEL_TTL 64
-#define IPV4_FAMILY 2  /* AF_INET */
-#define IPV6_FAMILY 10 /* AF_INET6 */
 
 /* Gives a packet without an Ethernet header one that names no station. */
 static __always_inline long add_ethernet(struct __sk_buff *skb)
@@ -17,6 +13,10 @@ static __always_inline long add_ethernet(struct __sk_buff *skb)
 	return error ? error : bpf_skb_store_bytes(skb, 0, &ethernet, sizeof(ethernet), 0);
 }
 
+/* What the kernel says of a single packet of an overlay whose checksum was left to the hardware: ENOTSUPP,
+ * which is none of user space's errors. It is copied whole. */
+#define NOT_SUPPORTED 524
+
 /* Cuts the copy, whose lengths and checksums stay as they were, so that an analyser sees a snap length. */
 static __always_inline long cut_copy(struct __sk_buff *skb, struct copy *copy)
 {
@@ -26,41 +26,11 @@ static __always_inline long cut_copy(struct __sk_buff *skb, struct copy *copy)
 	if (!copy->limit || skb->len + tag <= copy->limit)
 		return 0;
 	error = bpf_skb_change_tail(skb, copy->limit - tag, 0);
+	if (error == -NOT_SUPPORTED)
+		return 0;
 	if (!error)
 		copy->cut_packets++;
 	return error;
-}
-
-/* The kernel's VXLAN transmit says nothing of a copy that it cannot send. So its questions are asked
- * here: MIRROR_DROPS if there is a way. The answers are those of this moment; where the kernel cannot
- * tell, the copy is sent. */
-static __always_inline enum mirror_drop no_way(struct __sk_buff *skb,
-					       const struct mirror_destination *destination)
-{
-	struct bpf_fib_lookup query = {.l4_protocol = IPPROTO_UDP, .ifindex = tunnel_ifindex};
-
-	if (destination->link_down)
-		return MIRROR_DROP_LINK_DOWN;
-	if (destination->local)
-		return MIRROR_DROPS;
-	if (destination->address.family == MIRROR_FAMILY_IPV6) {
-		query.family = IPV6_FAMILY;
-		__builtin_memcpy(query.ipv6_dst, destination->address.bytes, sizeof(query.ipv6_dst));
-	} else {
-		query.family = IPV4_FAMILY;
-		__builtin_memcpy(&query.ipv4_dst, destination->address.bytes, sizeof(query.ipv4_dst));
-	}
-	switch (bpf_fib_lookup(skb, &query, sizeof(query), 0)) {
-	case BPF_FIB_LKUP_RET_BLACKHOLE:
-	case BPF_FIB_LKUP_RET_UNREACHABLE:
-	case BPF_FIB_LKUP_RET_PROHIBIT:
-	case BPF_FIB_LKUP_RET_NOT_FWDED:
-		return MIRROR_DROP_NO_ROUTE;
-	case BPF_FIB_LKUP_RET_NO_NEIGH:
-		return destination->no_neighbours ? MIRROR_DROPS : MIRROR_DROP_NO_NEIGHBOUR;
-	default:
-		return MIRROR_DROPS;
-	}
 }
 
 static __always_inline long set_tunnel(struct __sk_buff *skb, const struct mirror_address *remote,
@@ -78,29 +48,31 @@ static __always_inline long set_tunnel(struct __sk_buff *skb, const struct mirro
 	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), BPF_F_ZERO_CSUM_TX);
 }
 
-static __always_inline void count_sent(const struct __sk_buff *skb, struct copy *copy)
+/* `bytes`: the length of the skb without outer headers. */
+static __always_inline void count_sent(struct copy *copy, bool super_packet, __u32 bytes)
 {
-	if (skb->gso_size) {
+	if (super_packet) {
 		copy->sent_packets += copy->packets;
 		copy->sent_bytes += copy->bytes;
 	} else {
 		copy->sent_packets++;
-		copy->sent_bytes += skb->len + offloaded_tag_length(skb);
+		copy->sent_bytes += bytes;
 	}
 }
 
-/* Whether the copy may leave; if not, `copy` says why. */
+/* Whether the copy may leave by the kernel's VXLAN transmit, which says nothing of a copy that it cannot
+ * send; if not, `copy` says why. */
 static __always_inline bool enter_tunnel(struct __sk_buff *skb, struct copy *copy)
 {
+	const struct way *way = find_way(skb, copy->destination_id, true);
 	const struct mirror_destination *destination =
 		bpf_map_lookup_elem(&destinations, &copy->destination_id);
 
 	copy->drop = MIRROR_DROP_ERROR;
-	if (!destination)
+	if (!way || !destination)
 		return false;
-	__u32 reason = no_way(skb, destination);
-	if (reason != MIRROR_DROPS) {
-		copy->drop = reason;
+	if (way->drop < MIRROR_DROPS) {
+		copy->drop = way->drop;
 		return false;
 	}
 	if (cut_copy(skb, copy) || set_tunnel(skb, &destination->address, copy->vni))
@@ -109,7 +81,7 @@ static __always_inline bool enter_tunnel(struct __sk_buff *skb, struct copy *cop
 	bpf_set_hash(skb, copy->hash);
 	/* The original's mark is about the original's route. */
 	skb->mark = 0;
-	count_sent(skb, copy);
+	count_sent(copy, skb->gso_size, skb->len + offloaded_tag_length(skb));
 	copy->drop = MIRROR_DROPS;
 	return true;
 }

@@ -62,12 +62,15 @@ static __always_inline __u32 segments(const struct __sk_buff *skb, __u32 headers
 	return (payload + skb->gso_size - 1) / skb->gso_size;
 }
 
-/* Bytes of all headers, which each segment of a super-packet carries anew. */
-static __always_inline __u32 header_length(struct __sk_buff *skb, const struct packet *packet)
+/* Bytes of all headers, which each segment of a super-packet carries anew. Global: see
+ * parse_extensions(). */
+__noinline int header_length(struct __sk_buff *skb, const struct packet *packet)
 {
-	__u32 udp_end = packet->transport_offset + sizeof(struct udphdr);
-	__u32 inner;
+	__u32 udp_end, inner;
 
+	if (!packet || !skb->gso_size)
+		return 0;
+	udp_end = packet->transport_offset + sizeof(struct udphdr);
 	if (packet->protocol == IPPROTO_TCP)
 		return tcp_end(skb, packet->transport_offset);
 	/* An overlay's super-packet is segmented by what is inside. */

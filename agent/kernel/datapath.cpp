@@ -5,35 +5,21 @@
 #include <spdlog/spdlog.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <numeric>
-#include <utility>
 
 #include "agent/kernel/check.h"
+#include "agent/kernel/fd.h"
+#include "agent/kernel/maps.h"
+#include "agent/kernel/packet_layout.h"
+#include "agent/kernel/takeover.h"
 #include "mirror.skel.h"
 
 namespace vxtap {
 namespace {
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&&) = delete;
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 std::string running_kernel() {
   utsname name{};
@@ -63,57 +49,27 @@ void draw_explain_key(std::span<uint32_t, MIRROR_EXPLAIN_KEY_WORDS> key) {
   }
 }
 
-// Sums a per-CPU value, a struct of nothing but 64-bit counters.
-template <class Counters, class Key>
-Counters sum(const bpf_map* map, const Key& key) {
-  static_assert(sizeof(Counters) % sizeof(uint64_t) == 0);
-  constexpr size_t kWords = sizeof(Counters) / sizeof(uint64_t);
-  std::vector<uint64_t> values(kWords * static_cast<size_t>(libbpf_num_possible_cpus()));
-  Counters total{};
-  if (bpf_map_lookup_elem(bpf_map__fd(map), &key, values.data()) < 0) return total;
-  std::array<uint64_t, kWords> words{};
-  for (size_t i = 0; i < values.size(); ++i) words.at(i % kWords) += values[i];
-  std::memcpy(&total, words.data(), sizeof(total));
-  return total;
-}
-
-// Makes a per-CPU entry of zeros, or leaves the one that is there.
-template <class Key>
-void make_entry(const bpf_map* map, const Key& key) {
-  const std::vector<uint8_t> zeros(bpf_map__value_size(map) *
-                                   static_cast<size_t>(libbpf_num_possible_cpus()));
-  const int error = bpf_map_update_elem(bpf_map__fd(map), &key, zeros.data(), BPF_NOEXIST);
-  if (error != -EEXIST) check(error, std::string("making a counter in ") + bpf_map__name(map));
-}
-
-template <class Key>
-std::vector<Key> keys_of(const bpf_map* map) {
-  std::vector<Key> keys;
-  Key key{};
-  while (bpf_map_get_next_key(bpf_map__fd(map), keys.empty() ? nullptr : &keys.back(), &key) == 0) {
-    keys.push_back(key);
+std::vector<mirror_cell> cells_of(const RuleTable& table) {
+  const size_t node_cells = (table.trees.size() + MIRROR_CELL_NODES - 1) / MIRROR_CELL_NODES;
+  std::vector<mirror_cell> cells(std::max<size_t>(table.rules.size() + node_cells, 1));
+  // Each is as long as the longest member, so that the padding is written too.
+  std::memset(cells.data(), 0, cells.size() * sizeof(mirror_cell));
+  for (size_t i = 0; i < table.rules.size(); ++i) cells[i].rule = table.rules[i];
+  for (size_t i = 0; i < table.trees.size(); ++i) {
+    cells[table.rules.size() + i / MIRROR_CELL_NODES].nodes[i % MIRROR_CELL_NODES] = table.trees[i];
   }
-  return keys;
-}
-
-// Writes all entries with one call: for an array of maps each call would wait for a grace period.
-template <class Key, class Value>
-void write_all(int map, const std::vector<Key>& keys, const std::vector<Value>& values,
-               const std::string& what) {
-  auto count = static_cast<uint32_t>(keys.size());
-  if (count == 0) return;
-  LIBBPF_OPTS(bpf_map_batch_opts, options);
-  check(bpf_map_update_batch(map, keys.data(), values.data(), &count, &options), what);
+  return cells;
 }
 
 Fd make_rule_map(const RuleTable& table) {
   LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_INNER_MAP);
-  Fd map(check(bpf_map_create(BPF_MAP_TYPE_ARRAY, "rules", sizeof(uint32_t), sizeof(mirror_rule),
-                              static_cast<uint32_t>(table.size()), &options),
+  const auto cells = cells_of(table);
+  Fd map(check(bpf_map_create(BPF_MAP_TYPE_ARRAY, "rules", sizeof(uint32_t), sizeof(mirror_cell),
+                              static_cast<uint32_t>(cells.size()), &options),
                "making a rule table"));
-  std::vector<uint32_t> indexes(table.size());
+  std::vector<uint32_t> indexes(cells.size());
   std::iota(indexes.begin(), indexes.end(), 0U);
-  write_all(map.get(), indexes, table, "filling a rule table");
+  write_all(map.get(), indexes, cells, "filling a rule table");
   return map;
 }
 
@@ -122,7 +78,7 @@ Fd make_rule_map(const RuleTable& table) {
 void drop_rule_tables(int rule_tables, const std::vector<uint32_t>& unused) noexcept {
   if (unused.empty()) return;
   try {
-    const Fd nothing = make_rule_map(RuleTable(1));
+    const Fd nothing = make_rule_map({});
     write_all(rule_tables, unused, std::vector<int>(unused.size(), nothing.get()),
               "dropping rule tables");
   } catch (const std::exception& error) {
@@ -136,16 +92,53 @@ void Datapath::DestroySkeleton::operator()(struct mirror* skeleton) const {
   mirror::destroy(skeleton);
 }
 
-Datapath::Datapath(uint16_t tunnel_port) {
+Datapath::Datapath(uint16_t tunnel_port, Pins& pins) : pins_(pins) {
   // libbpf's own lines would stand beside the one sentence that says what to do.
   libbpf_set_print(nullptr);
   skeleton_.reset(mirror::open());
   if (!skeleton_) refuse_load(-errno);
   skeleton_->rodata->tunnel_port = tunnel_port;
   draw_explain_key(skeleton_->rodata->explain_key);
+  if (const auto ip_summed = find_ip_summed()) {
+    skeleton_->rodata->ip_summed_byte = ip_summed->byte;
+    skeleton_->rodata->ip_summed_shift = ip_summed->shift;
+  }
+  attach_mode_ = detect_attach_mode();
+  // 6.1's verifier cannot follow the program that writes the outer headers, and has no use for it.
+  bpf_program__set_autoload(skeleton_->progs.underlay_egress, attach_mode_ == AttachMode::tcx);
+  use_pins();
   const int error = mirror::load(skeleton_.get());
   if (error < 0) refuse_load(error);
-  attach_mode_ = detect_attach_mode(program(Direction::inbound));
+  adopt();
+  underlays_ = UnderlayHooks(
+      {bpf_map__fd(skeleton_->maps.underlays), &skeleton_->bss->ways_generation,
+       [this](uint32_t ifindex) {
+         return attach_program(skeleton_->progs.underlay_egress,
+                               {ifindex, Direction::outbound, HookPlace::Use::underlay});
+       },
+       [this] { wait_for_packets(); }});
+}
+
+void Datapath::use_pins() {
+  if (!pins_.enabled()) return;
+  pins_.use_layout(layout_of(skeleton_->obj));
+  skeleton_->bss->handing_over = pins_.predecessors().empty() ? 0 : 1;
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, skeleton_->obj) {
+    // Variables belong to the programs that have just been loaded.
+    if (bpf_map__is_internal(map)) continue;
+    check(bpf_map__set_pin_path(map, pins_.map(bpf_map__name(map)).c_str()), "pinning a map");
+  }
+}
+
+// What a predecessor has left in the maps is at work until the first publish().
+void Datapath::adopt() {
+  const auto& maps = skeleton_->maps;
+  counters_ = Counters({bpf_map__fd(maps.mirror_counters), bpf_map__fd(maps.rule_counters),
+                        bpf_map__fd(maps.source_counters)});
+  adopted_rule_tables_ = read_taken_tables(bpf_map__fd(maps.taken_tables));
+  destinations_ = read_destinations(bpf_map__fd(maps.destinations));
+  collectors_ = read_collectors(bpf_map__fd(maps.collectors));
 }
 
 Datapath::~Datapath() = default;
@@ -155,34 +148,84 @@ int Datapath::program(Direction direction) const {
                                                          : skeleton_->progs.mirror_egress);
 }
 
-Datapath::Hooks Datapath::attach_programs(uint32_t ifindex,
-                                          const std::vector<std::pair<int, Direction>>& programs) {
-  if (attach_mode_ == AttachMode::clsact)
-    qdiscs_.try_emplace(ifindex, ifindex).first->second.ensure();
-  Hooks hooks;
-  for (const auto& [program, direction] : programs) {
-    hooks.emplace_back(attach_mode_, program, ifindex, direction);
+Hook Datapath::attach_program(const bpf_program* program, const HookPlace& place) {
+  if (attach_mode_ == AttachMode::clsact) {
+    qdiscs_.try_emplace(place.ifindex, place.ifindex, pins_).first->second.ensure();
   }
-  return hooks;
+  return {attach_mode_, bpf_program__fd(program), place, pins_};
 }
 
 void Datapath::use_devices(const TunnelDevices& devices) {
-  devices_.clear();
-  devices_.push_back(attach_programs(
-      devices.tunnel, {{bpf_program__fd(skeleton_->progs.tunnel_egress), Direction::outbound},
-                       {bpf_program__fd(skeleton_->progs.tunnel_ingress), Direction::inbound}}));
-  devices_.push_back(attach_programs(
-      devices.framer, {{bpf_program__fd(skeleton_->progs.frame_egress), Direction::outbound}}));
+  // Before the programs need them.
   skeleton_->bss->tunnel_ifindex = devices.tunnel;
   skeleton_->bss->segmenter_ifindex = devices.segmenter;
   skeleton_->bss->framer_ifindex = devices.framer;
+  devices_.clear();
+  const auto& programs = skeleton_->progs;
+  const auto add = [&](const bpf_program* program, uint32_t ifindex, Direction direction) {
+    devices_.push_back(attach_program(program, {ifindex, direction, HookPlace::Use::own_device}));
+  };
+  add(programs.tunnel_egress, devices.tunnel, Direction::outbound);
+  add(programs.tunnel_ingress, devices.tunnel, Direction::inbound);
+  add(programs.frame_egress, devices.framer, Direction::outbound);
+  if (attach_mode_ == AttachMode::tcx) {
+    add(programs.segment_egress, devices.segmenter_port, Direction::outbound);
+  }
 }
 
 void Datapath::attach(uint32_t ifindex) {
   if (attached(ifindex)) return;
-  sources_.emplace(ifindex,
-                   attach_programs(ifindex, {{program(Direction::inbound), Direction::inbound},
-                                             {program(Direction::outbound), Direction::outbound}}));
+  Hooks hooks;
+  const auto& programs = skeleton_->progs;
+  hooks.push_back(attach_program(programs.mirror_ingress, {ifindex, Direction::inbound}));
+  hooks.push_back(attach_program(programs.mirror_egress, {ifindex, Direction::outbound}));
+  sources_.emplace(ifindex, std::move(hooks));
+}
+
+void Datapath::finish_takeover(const std::set<uint32_t>& interfaces) {
+  std::set<std::string> names;
+  for (const auto& hook : devices_) names.insert(hook.place().name());
+  names.merge(underlays_.names());
+  for (const auto& [ifindex, hooks] : sources_) {
+    for (const auto& hook : hooks) names.insert(hook.place().name());
+  }
+  pins_.keep_links(names);
+  if (attach_mode_ == AttachMode::clsact) {
+    for (const uint32_t ifindex : interfaces) {
+      if (!names.contains(HookPlace{ifindex, Direction::outbound}.name())) sweep_clsact(ifindex);
+      if (pins_.has_qdisc(ifindex)) qdiscs_.try_emplace(ifindex, ifindex, pins_);
+    }
+  }
+  if (pins_.predecessors().empty()) return;
+  spdlog::info("taking over from a vxtapd whose maps are of another layout");
+  wait_for_packets();
+  for (const auto& predecessor : pins_.predecessors()) counters_.carry_over(predecessor / "maps");
+  pins_.drop_predecessors();
+  for (auto& hook : devices_) hook.settle();
+  skeleton_->bss->handing_over = 0;
+}
+
+void Datapath::forget_gone(const std::set<uint32_t>& interfaces) {
+  if (attach_mode_ == AttachMode::tcx) return;
+  std::erase_if(qdiscs_, [&](const auto& qdisc) { return !interfaces.contains(qdisc.first); });
+  pins_.keep_qdiscs(interfaces);
+}
+
+// Writing to an array of maps returns after a grace period: every program that was running when it
+// began has ended then.
+void Datapath::wait_for_packets() {
+  const uint32_t last = bpf_map__max_entries(skeleton_->maps.rule_tables) - 1;
+  const Fd nothing = make_rule_map(RuleTable{});
+  const int fd = nothing.get();
+  check(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.rule_tables), &last, &fd, BPF_ANY),
+        "waiting for packets");
+}
+
+void Datapath::links_are_fresh() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);  // what bpf_ktime_get_ns() gives
+  skeleton_->bss->agent_looked =
+      static_cast<uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<uint64_t>(now.tv_nsec);
 }
 
 std::set<uint32_t> Datapath::attached() const {
@@ -194,23 +237,13 @@ std::set<uint32_t> Datapath::attached() const {
 void Datapath::publish(const CompiledConfiguration& configuration) {
   // Everything that the new configuration refers to is in place before any packet can see it, and
   // what only the old one referred to goes when no packet can see that any more.
-  make_counters(configuration);
+  for (const auto& [slot, attachment] : configuration.slots) {
+    counters_.make(attachment.counter_id, attachment.source_id);
+  }
   publish_destinations(configuration);
   const auto table_numbers = publish_rule_tables(configuration.rule_tables);
   publish_slots(configuration, table_numbers);
   drop_unused(configuration, table_numbers);
-}
-
-void Datapath::make_counters(const CompiledConfiguration& configuration) {
-  for (const auto& [slot, attachment] : configuration.slots) {
-    if (counters_.contains(attachment.counter_id)) continue;
-    make_entry(skeleton_->maps.source_counters, attachment.source_id);
-    for (const uint32_t direction : {MIRROR_INBOUND, MIRROR_OUTBOUND}) {
-      make_entry(skeleton_->maps.mirror_counters,
-                 mirror_counter_key{attachment.counter_id, direction});
-    }
-    counters_.insert(attachment.counter_id);
-  }
 }
 
 void Datapath::publish_destinations(const CompiledConfiguration& configuration) {
@@ -220,6 +253,8 @@ void Datapath::publish_destinations(const CompiledConfiguration& configuration) 
         std::memcmp(&known->second, &destination, sizeof(destination)) == 0) {
       continue;
     }
+    // First, so that a destination that a successor finds has one.
+    make_entry(bpf_map__fd(skeleton_->maps.ways), id, bpf_map__value_size(skeleton_->maps.ways));
     check(
         bpf_map_update_elem(bpf_map__fd(skeleton_->maps.destinations), &id, &destination, BPF_ANY),
         "adding a destination");
@@ -237,7 +272,7 @@ void Datapath::publish_destinations(const CompiledConfiguration& configuration) 
 }
 
 std::vector<uint32_t> Datapath::publish_rule_tables(const std::vector<SharedRuleTable>& tables) {
-  std::set<uint32_t> taken;
+  std::set<uint32_t> taken = adopted_rule_tables_;
   for (const auto& [table, number] : rule_tables_) taken.insert(number);
   std::vector<uint32_t> numbers;
   std::vector<uint32_t> fresh;
@@ -257,6 +292,8 @@ std::vector<uint32_t> Datapath::publish_rule_tables(const std::vector<SharedRule
     fresh.push_back(next);
     numbers.push_back(next);
   }
+  write_all(bpf_map__fd(skeleton_->maps.taken_tables), fresh, std::vector<uint8_t>(fresh.size()),
+            "taking numbers of rule tables");
   write_all(bpf_map__fd(skeleton_->maps.rule_tables), fresh, descriptors, "adding rule tables");
   for (size_t i = 0; i < tables.size(); ++i) rule_tables_.emplace(tables[i], numbers[i]);
   return numbers;
@@ -289,16 +326,21 @@ void Datapath::publish_slots(const CompiledConfiguration& configuration,
 void Datapath::drop_unused(const CompiledConfiguration& configuration,
                            const std::vector<uint32_t>& table_numbers) {
   const std::set<uint32_t> used(table_numbers.begin(), table_numbers.end());
-  std::vector<uint32_t> unused;
+  std::vector<uint32_t> unused(adopted_rule_tables_.begin(), adopted_rule_tables_.end());
+  adopted_rule_tables_.clear();
   std::erase_if(rule_tables_, [&](const auto& table) {
     if (used.contains(table.second)) return false;
     unused.push_back(table.second);
     return true;
   });
   drop_rule_tables(bpf_map__fd(skeleton_->maps.rule_tables), unused);
+  for (const uint32_t number : unused) {
+    bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.taken_tables), &number);
+  }
   std::erase_if(destinations_, [&](const auto& destination) {
     if (configuration.destinations.contains(destination.first)) return false;
     bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.destinations), &destination.first);
+    bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ways), &destination.first);
     return true;
   });
   std::erase_if(collectors_, [&](const auto& collector) {
@@ -307,22 +349,6 @@ void Datapath::drop_unused(const CompiledConfiguration& configuration,
     bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.collectors), &key);
     return true;
   });
-}
-
-void Datapath::forget_counters(const std::function<bool(uint32_t counter_id)>& forgotten,
-                               const std::function<bool(mirror_rule_counter_key)>& rule_forgotten) {
-  std::erase_if(counters_, [&](uint32_t counter_id) {
-    if (!forgotten(counter_id)) return false;
-    for (const uint32_t direction : {MIRROR_INBOUND, MIRROR_OUTBOUND}) {
-      const mirror_counter_key key{counter_id, direction};
-      bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.mirror_counters), &key);
-    }
-    return true;
-  });
-  for (const auto& key : keys_of<mirror_rule_counter_key>(skeleton_->maps.rule_counters)) {
-    if (!rule_forgotten(key)) continue;
-    bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.rule_counters), &key);
-  }
 }
 
 Explanation Datapath::explain(uint32_t ifindex, Direction direction,
@@ -347,24 +373,6 @@ Explanation Datapath::explain(uint32_t ifindex, Direction direction,
   const auto* sessions = skeleton_->bss->explained_sessions;
   result.sessions.assign(sessions,
                          sessions + std::min<uint32_t>(head.sessions, MIRROR_MAX_EXPLAINED));
-  return result;
-}
-
-mirror_counters Datapath::counters(uint32_t counter_id, Direction direction) const {
-  return sum<mirror_counters>(skeleton_->maps.mirror_counters,
-                              mirror_counter_key{counter_id, static_cast<uint32_t>(direction)});
-}
-
-mirror_source_counters Datapath::source_counters(uint32_t source_id) const {
-  return sum<mirror_source_counters>(skeleton_->maps.source_counters, source_id);
-}
-
-RuleCounters Datapath::rule_counters() const {
-  RuleCounters result;
-  for (const auto& key : keys_of<mirror_rule_counter_key>(skeleton_->maps.rule_counters)) {
-    result.emplace(std::pair{key.session_id, key.rule_id},
-                   sum<mirror_rule_counters>(skeleton_->maps.rule_counters, key));
-  }
   return result;
 }
 

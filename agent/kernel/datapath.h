@@ -1,21 +1,23 @@
 #pragma once
 
-// The loaded programs and their maps: the only place, with hooks.cpp, that calls libbpf.
+// The loaded programs and their maps: the only place, with its neighbours, that calls libbpf.
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "agent/kernel/counters.h"
 #include "agent/kernel/hooks.h"
+#include "agent/kernel/pins.h"
+#include "agent/kernel/underlay_hooks.h"
 #include "agent/model/compile.h"
 #include "bpf/mirror_abi.h"
 
+struct bpf_program;
 struct mirror;  // the skeleton
 
 namespace vxtap {
@@ -28,8 +30,6 @@ struct TunnelDevices {
   uint32_t framer = 0;
 };
 
-using RuleCounters = std::map<std::pair<uint32_t, uint32_t>, mirror_rule_counters>;
-
 // What the loaded programs would do with a packet.
 struct Explanation {
   mirror_explanation packet{};
@@ -38,9 +38,9 @@ struct Explanation {
 
 class Datapath {
  public:
-  // Loads the programs. `tunnel_port`: UDP port of the copies. Throws Error(internal) with one
-  // sentence that says what the machine lacks.
-  explicit Datapath(uint16_t tunnel_port);
+  // Loads the programs, with the maps that a predecessor has pinned. `tunnel_port`: UDP port of the
+  // copies. Throws Error(internal) with one sentence that says what the machine lacks.
+  Datapath(uint16_t tunnel_port, Pins& pins);
   ~Datapath();
   Datapath(const Datapath&) = delete;
   Datapath& operator=(const Datapath&) = delete;
@@ -57,15 +57,21 @@ class Datapath {
   bool attached(uint32_t ifindex) const { return sources_.contains(ifindex); }
   std::set<uint32_t> attached() const;
 
-  // Sums over the CPUs; zeros where nothing was counted yet.
-  mirror_counters counters(uint32_t counter_id, Direction direction) const;
-  mirror_source_counters source_counters(uint32_t source_id) const;
-  // Of the rules that have matched a packet, by (session_id, rule_id).
-  RuleCounters rule_counters() const;
+  // Interfaces of the underlay on which a program of ours may write the outer headers; none without
+  // TCX, where it would not be the first one.
+  UnderlayHooks& underlays() { return underlays_; }
+  // The agent has just looked at the links: see is_link_down() in bpf/way.h.
+  void links_are_fresh();
 
-  // Takes away the counters of which these say that nobody will ask for them again.
-  void forget_counters(const std::function<bool(uint32_t counter_id)>& forgotten,
-                       const std::function<bool(mirror_rule_counter_key)>& rule_forgotten);
+  // When the first configuration is published and its hooks are attached: removes what else a
+  // predecessor has left on these interfaces, after its counts have been carried over.
+  void finish_takeover(const std::set<uint32_t>& interfaces);
+  // Of other interfaces, which are gone, nothing needs to be taken away any more.
+  void forget_gone(const std::set<uint32_t>& interfaces);
+
+  // The numbers are those of the published configurations.
+  const Counters& counters() const { return counters_; }
+  Counters& counters() { return counters_; }
 
   // Asks the program that stands at that hook of the interface. Nothing is counted, no copy is
   // made. `frame` begins with its Ethernet header. Throws Error(invalid, MalformedPacket) for a
@@ -77,8 +83,10 @@ class Datapath {
 
  private:
   using Hooks = std::vector<Hook>;
-  Hooks attach_programs(uint32_t ifindex, const std::vector<std::pair<int, Direction>>& programs);
-  void make_counters(const CompiledConfiguration& configuration);
+  void use_pins();
+  void adopt();
+  void wait_for_packets();
+  Hook attach_program(const bpf_program* program, const HookPlace& place);
   void publish_destinations(const CompiledConfiguration& configuration);
   std::vector<uint32_t> publish_rule_tables(const std::vector<SharedRuleTable>& tables);
   void publish_slots(const CompiledConfiguration& configuration,
@@ -89,13 +97,16 @@ class Datapath {
   struct DestroySkeleton {
     void operator()(struct mirror* skeleton) const;
   };
+  Pins& pins_;
   std::unique_ptr<struct mirror, DestroySkeleton> skeleton_;
   AttachMode attach_mode_ = AttachMode::tcx;
   std::map<uint32_t, ClsactQdisc> qdiscs_;  // before the hooks, which go first
-  std::vector<Hooks> devices_;
+  Hooks devices_;
+  UnderlayHooks underlays_;  // they go after the sources, whose copies need them
   std::map<uint32_t, Hooks> sources_;
   std::map<SharedRuleTable, uint32_t> rule_tables_;  // -> its number in the kernel
-  std::set<uint32_t> counters_;                      // counter_ids that have their entries
+  std::set<uint32_t> adopted_rule_tables_;           // in use until the first publish()
+  Counters counters_;
   std::map<uint32_t, mirror_destination> destinations_;
   std::map<Address, mirror_collector> collectors_;
 };

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 
+#include "agent/kernel/fd.h"
+#include "agent/kernel/pins.h"
 #include "agent/model/objects.h"
 
 namespace vxtap {
@@ -13,31 +15,50 @@ namespace vxtap {
 enum class AttachMode { tcx, clsact };
 const char* to_string(AttachMode mode);
 
-// Asks the kernel, by a loaded program of type sched_cls.
-AttachMode detect_attach_mode(int program);
+// Asks the kernel. Where it lets nobody load programs, the answer means nothing.
+AttachMode detect_attach_mode();
 
-// Attached for as long as it lives. Inbound runs before all other programs of the interface, so
-// that nobody's redirect hides a packet; outbound runs after all others, so that the copy is what
-// the wire gets.
+// Where a program stands, and under which name its link is pinned.
+struct HookPlace {
+  uint32_t ifindex;
+  Direction direction;
+  // What it does with copies on their way runs before all others there, also before that of a
+  // predecessor of another layout, which stays beside it until no copy needs that any more. On a
+  // source it takes the other one's place.
+  enum class Use { source, own_device, underlay };
+  Use use = Use::source;
+  bool is_source() const { return use == Use::source; }
+  std::string name() const;  // DIRECTION-IFINDEX, or underlay-IFINDEX
+};
+
+// Attached for as long as it lives, or longer: see Pins::keeps(). Takes the place of what a
+// predecessor has left there, in between two packets. Inbound runs before all other programs of the
+// interface, so that nobody's redirect hides a packet; outbound runs after all others, so that the
+// copy is what the wire gets.
 class Hook {
  public:
   // Throws Error(internal). In clsact mode the qdisc must be there.
-  Hook(AttachMode mode, int program, uint32_t ifindex, Direction direction);
+  Hook(AttachMode mode, int program, const HookPlace& place, Pins& pins);
   ~Hook();
   Hook(Hook&& other) noexcept;
   Hook& operator=(Hook&& other) noexcept;
+  const HookPlace& place() const { return place_; }
+  // When there is no predecessor of another layout any more: the place beside its program is given
+  // up.
+  void settle();
   Hook(const Hook&) = delete;
   Hook& operator=(const Hook&) = delete;
 
  private:
   void attach_tcx(int program);
-  void attach_clsact(int program);
+  void attach_clsact();
   void detach() noexcept;
 
   AttachMode mode_;
-  uint32_t ifindex_;
-  Direction direction_;
-  int link_ = -1;  // TCX: closing it detaches
+  HookPlace place_;
+  Pins* pins_;
+  int program_;
+  Fd link_;  // TCX: unless it is pinned, closing it detaches
   bool attached_ = false;
 };
 
@@ -46,8 +67,9 @@ class Hook {
 // the packets of that moment: so it stays when a source is detached, and goes with the daemon.
 class ClsactQdisc {
  public:
-  explicit ClsactQdisc(uint32_t ifindex) : ifindex_(ifindex) {}
-  // Removes the qdisc if this object made it and no filter is left on it.
+  ClsactQdisc(uint32_t ifindex, Pins& pins)
+      : ifindex_(ifindex), pins_(pins), created_(pins.has_qdisc(ifindex)) {}
+  // Removes the qdisc if this daemon or a predecessor made it and no filter is left on it.
   ~ClsactQdisc();
   ClsactQdisc(const ClsactQdisc&) = delete;
   ClsactQdisc& operator=(const ClsactQdisc&) = delete;
@@ -57,10 +79,14 @@ class ClsactQdisc {
 
  private:
   uint32_t ifindex_;
-  bool created_ = false;
+  Pins& pins_;
+  bool created_;
 };
 
-// Takes away what a daemon that was killed has left on a clsact qdisc. TCX leaves nothing.
-void sweep_clsact(uint32_t ifindex);
+// Takes away the filters that a daemon which was killed has left on a clsact qdisc; says how many.
+int sweep_clsact(uint32_t ifindex);
+
+// Removes a clsact qdisc on which no filter is left; says whether it did.
+bool remove_empty_clsact(uint32_t ifindex) noexcept;
 
 }  // namespace vxtap

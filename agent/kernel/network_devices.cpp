@@ -35,6 +35,7 @@ void set_common(rtnl_link* link, const std::string& name, uint32_t mtu) {
   rtnl_link_set_name(link, name.c_str());
   rtnl_link_set_ifalias(link, kAlias);
   rtnl_link_set_mtu(link, mtu);
+  rtnl_link_set_group(link, kDeviceGroup);
 }
 
 uint32_t ifindex_of(const std::string& name) {
@@ -186,6 +187,15 @@ uint32_t Network::create_framer(const std::string& name, uint16_t port) {
            "making the device " + name);
   mark(socket_.get(), name);
   return ifindex_of(name);
+}
+
+uint16_t Network::vxlan_port(const std::string& name) {
+  rtnl_link* raw = nullptr;
+  if (rtnl_link_get_kernel(socket_.get(), 0, name.c_str(), &raw) < 0) return 0;
+  const LinkObject link(raw);
+  uint32_t port = 0;
+  if (!rtnl_link_is_vxlan(link.get()) || rtnl_link_vxlan_get_port(link.get(), &port) < 0) return 0;
+  return static_cast<uint16_t>(port);
 }
 
 void Network::delete_link(const std::string& name) {

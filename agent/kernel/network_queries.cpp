@@ -9,6 +9,7 @@
 #include <netlink/route/neighbour.h>
 #include <netlink/route/route.h>
 #include <netlink/route/tc.h>
+#include <netlink/xfrm/sp.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -32,6 +33,11 @@ void for_each(const Cache& cache, Visit visit) {
 
 std::string text_or_empty(const char* text) {
   return text == nullptr ? "" : text;
+}
+
+int32_t peer_namespace(rtnl_link* link) {
+  int32_t number = -1;
+  return rtnl_link_get_link_netnsid(link, &number) < 0 ? -1 : number;
 }
 
 int subscribe_groups(nl_sock* socket) {
@@ -80,7 +86,9 @@ std::vector<Link> Network::links() {
                       text_or_empty(rtnl_link_get_name(link)),
                       static_cast<uint16_t>(rtnl_link_get_arptype(link)),
                       text_or_empty(rtnl_link_get_ifalias(link)), rtnl_link_get_flags(link),
-                      rtnl_link_get_mtu(link)});
+                      rtnl_link_get_mtu(link), rtnl_link_get_group(link),
+                      text_or_empty(rtnl_link_get_type(link)),
+                      static_cast<uint32_t>(rtnl_link_get_link(link)), peer_namespace(link)});
   });
   return result;
 }
@@ -124,19 +132,21 @@ std::optional<Route> Network::route(const Address& destination) {
   return route;
 }
 
-std::set<Neighbour> Network::known_neighbours() {
+std::map<Neighbour, bool> Network::known_neighbours() {
   constexpr int kValid =
       NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY;
   nl_cache* raw = nullptr;
   nl_check(rtnl_neigh_alloc_cache(socket_.get(), &raw), "listing neighbours");
   const Cache cache(raw);
-  std::set<Neighbour> known;
+  std::map<Neighbour, bool> known;
   for_each<rtnl_neigh>(cache, [&](rtnl_neigh* entry) {
     const int family = rtnl_neigh_get_family(entry);
     if (family != AF_INET && family != AF_INET6) return;
-    if ((rtnl_neigh_get_state(entry) & kValid) == 0) return;
-    known.insert({static_cast<uint32_t>(rtnl_neigh_get_ifindex(entry)),
-                  address_of(rtnl_neigh_get_dst(entry))});
+    const int state = rtnl_neigh_get_state(entry);
+    if ((state & kValid) == 0) return;
+    known.emplace(Neighbour{static_cast<uint32_t>(rtnl_neigh_get_ifindex(entry)),
+                            address_of(rtnl_neigh_get_dst(entry))},
+                  state != NUD_STALE);
   });
   return known;
 }
@@ -151,6 +161,17 @@ void Network::look_for(const Neighbour& neighbour) {
   rtnl_neigh_set_flags(entry.get(), NTF_USE);
   // Fails if the link has gone meanwhile: then there is nothing to look for.
   rtnl_neigh_add(socket_.get(), entry.get(), NLM_F_CREATE);
+}
+
+bool Network::has_ipsec_policies() {
+  const Socket socket(nl_socket_alloc());
+  if (!socket) throw std::bad_alloc();
+  // A kernel without IPsec has no such protocol.
+  if (nl_connect(socket.get(), NETLINK_XFRM) < 0) return false;
+  nl_cache* raw = nullptr;
+  nl_check(xfrmnl_sp_alloc_cache(socket.get(), &raw), "listing IPsec policies");
+  const Cache cache(raw);
+  return nl_cache_nitems(cache.get()) > 0;
 }
 
 bool Network::has_filters(uint32_t ifindex) {

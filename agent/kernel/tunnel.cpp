@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <string_view>
 
 #include "agent/kernel/check.h"
@@ -71,21 +72,53 @@ NamespaceLock::~NamespaceLock() {
   close(socket_);
 }
 
-TunnelOwner::TunnelOwner(Network& network, uint16_t port) : network_(network), port_(port) {
-  for (const auto& link : network_.links()) {
-    if (is_own_device(link.name) && link.alias != kAlias) {
+bool is_made_by_us(const Link& link) {
+  return is_own_device(link.name) && (link.alias == kAlias || link.group == kDeviceGroup);
+}
+
+void remove_devices(Network& network) noexcept {
+  for (const char* device : {kSegmenter, kSegmenterPort, kTunnelDevice, kFramer}) {
+    try {
+      network.delete_link(device);
+    } catch (const Error&) {
+      // Nothing better can be done at the end; the next daemon replaces what is left.
+    }
+  }
+}
+
+TunnelOwner::TunnelOwner(Network& network, uint16_t port, const Pins& pins)
+    : network_(network), port_(port), pins_(pins) {
+  const auto links = network_.links();
+  for (const auto& link : links) {
+    if (is_own_device(link.name) && !is_made_by_us(link)) {
       throw Error(Error::Kind::conflict, "DeviceNameTaken",
                   "there is a device '" + link.name +
                       "' that vxtapd did not make: rename it, or delete it with 'ip link delete " +
                       link.name + "'");
     }
   }
-  remove();
+  if (adopt(links)) return;
+  remove_devices(network_);
   create();
 }
 
 TunnelOwner::~TunnelOwner() {
-  remove();
+  if (!pins_.keeps()) remove_devices(network_);
+}
+
+// They were made one after the other and marked at the end of each one's making.
+bool TunnelOwner::adopt(const std::vector<Link>& links) {
+  std::map<std::string, uint32_t> complete;
+  for (const auto& link : links) {
+    if (is_own_device(link.name) && link.alias == kAlias) complete[link.name] = link.ifindex;
+  }
+  if (complete.size() != kDevices.size() || network_.vxlan_port(kTunnelDevice) != port_) {
+    return false;
+  }
+  devices_ = {complete[kTunnelDevice], complete[kSegmenter], complete[kSegmenterPort],
+              complete[kFramer]};
+  answer_routes(kTunnelDevice);
+  return true;
 }
 
 void TunnelOwner::create() {
@@ -98,18 +131,8 @@ void TunnelOwner::create() {
     devices_.framer = network_.create_framer(kFramer, framer_port(port_));
     answer_routes(kTunnelDevice);
   } catch (...) {
-    remove();
+    remove_devices(network_);
     throw;
-  }
-}
-
-void TunnelOwner::remove() noexcept {
-  for (const char* device : {kSegmenter, kSegmenterPort, kTunnelDevice, kFramer}) {
-    try {
-      network_.delete_link(device);
-    } catch (const Error&) {
-      // Nothing better can be done at the end; the next daemon replaces what is left.
-    }
   }
 }
 
@@ -122,7 +145,7 @@ bool TunnelOwner::restore(const std::vector<Link>& links) {
       there(devices_.framer)) {
     return false;
   }
-  remove();
+  remove_devices(network_);
   create();
   return true;
 }

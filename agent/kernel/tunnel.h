@@ -8,6 +8,7 @@
 
 #include "agent/kernel/datapath.h"
 #include "agent/kernel/network.h"
+#include "agent/kernel/pins.h"
 
 namespace vxtap {
 
@@ -32,11 +33,18 @@ class NamespaceLock {
   int socket_;
 };
 
-// Makes the devices and removes them with itself. Devices that a killed daemon left are replaced;
-// devices of these names that are not ours are left alone, and refused.
+// Whether it is a device that a daemon has made.
+bool is_made_by_us(const Link& link);
+
+// Removes the devices, in an order in which none takes another with it unseen.
+void remove_devices(Network& network) noexcept;
+
+// Makes the devices, or adopts those of a predecessor that lack nothing, and removes them with
+// itself, unless the pins stay; devices of these names that are not ours are left alone, and
+// refused.
 class TunnelOwner {
  public:
-  TunnelOwner(Network& network, uint16_t port);
+  TunnelOwner(Network& network, uint16_t port, const Pins& pins);
   ~TunnelOwner();
   TunnelOwner(const TunnelOwner&) = delete;
   TunnelOwner& operator=(const TunnelOwner&) = delete;
@@ -46,11 +54,12 @@ class TunnelOwner {
   bool restore(const std::vector<Link>& links);
 
  private:
+  bool adopt(const std::vector<Link>& links);
   void create();
-  void remove() noexcept;
 
   Network& network_;
   uint16_t port_;
+  const Pins& pins_;
   TunnelDevices devices_;
 };
 
