@@ -4,6 +4,9 @@
 #include <cstring>
 #include <set>
 
+#include "agent/model/decision_tree.h"
+#include "agent/model/value.h"
+
 namespace vxtap {
 namespace {
 
@@ -38,6 +41,7 @@ mirror_destination compile_destination(const Address& address, const Surrounding
   destination.local = path->second.local ? 1 : 0;
   destination.no_neighbours = path->second.no_neighbours ? 1 : 0;
   destination.link_down = path->second.link_down ? 1 : 0;
+  destination.encapsulate = path->second.encapsulate ? 1 : 0;
   return destination;
 }
 
@@ -54,7 +58,7 @@ class TableNumbers {
     const auto [known, fresh] = numbers_.try_emplace(table.get(), used_.size());
     if (fresh) used_.push_back(table);
     attachment.rule_table[side] = static_cast<uint32_t>(known->second);
-    attachment.rule_count[side] = static_cast<uint32_t>(table->size());
+    attachment.rule_count[side] = static_cast<uint32_t>(table->rules.size());
   }
 
  private:
@@ -84,10 +88,11 @@ const SharedRuleTable& RuleTables::of(const SharedFilter& filter, Direction dire
     }
   }
   auto compiled = std::make_shared<RuleTable>();
-  compiled->reserve(filter->of(direction).size());
+  compiled->rules.reserve(filter->of(direction).size());
   for (const auto& rule : filter->of(direction)) {
-    compiled->push_back(compile_rule(rule, direction));
+    compiled->rules.push_back(compile_rule(rule, direction));
   }
+  compiled->trees = build_trees(compiled->rules);
   table = std::move(compiled);
   return table;
 }
@@ -99,20 +104,76 @@ void RuleTables::keep_only(const Configuration& configuration) {
   });
 }
 
+Ids::Ids(const Names& known) {
+  for (const auto& [number, name] : known) {
+    numbers_.emplace(name, number);
+    known_.insert(number);
+    next_ = std::max(next_, number + 1);
+  }
+}
+
+uint32_t Ids::number(const Name& name) {
+  const auto [entry, fresh] = numbers_.try_emplace(name, next_);
+  if (fresh) {
+    known_.insert(next_);
+    fresh_.emplace(next_++, name);
+  }
+  return entry->second;
+}
+
+uint32_t Ids::destination(const Address& address) {
+  return number({Kind::destination, to_string(address), ""});
+}
+
+std::set<std::string> Ids::counted_sources(const std::string& session) const {
+  std::set<std::string> sources;
+  for (auto entry = numbers_.lower_bound({Kind::counter, session, ""});
+       entry != numbers_.end() && entry->first.kind == Kind::counter &&
+       entry->first.first == session;
+       ++entry) {
+    sources.insert(entry->first.second);
+  }
+  return sources;
+}
+
 std::set<uint32_t> Ids::keep_only(const Configuration& configuration) {
-  std::set<uint32_t> forgotten;
-  const auto sweep = [&](auto& known, const auto& is_known) {
-    std::erase_if(known, [&](const auto& entry) {
-      if (is_known(entry.first)) return false;
-      forgotten.insert(entry.second);
-      return true;
-    });
+  std::set<std::string> sources, destinations;
+  for (const auto& [name, session] : configuration.sessions) {
+    const auto counted = counted_sources(name);
+    sources.insert(counted.begin(), counted.end());
+    destinations.insert(to_string(session.destination));
+  }
+  const auto is_known = [&](const Name& name) {
+    const auto session = configuration.sessions.find(name.first);
+    switch (name.kind) {
+      case Kind::session:
+        return session != configuration.sessions.end() && session->second.filter == name.second;
+      case Kind::counter:
+        return session != configuration.sessions.end();
+      case Kind::source:
+        return sources.contains(name.first);
+      case Kind::destination:
+        return destinations.contains(name.first);
+    }
+    return false;
   };
-  sweep(sessions_, [&](const auto& key) {
-    const auto session = configuration.sessions.find(key.first);
-    return session != configuration.sessions.end() && session->second.filter == key.second;
+  std::set<uint32_t> forgotten;
+  std::erase_if(numbers_, [&](const auto& entry) {
+    if (is_known(entry.first)) return false;
+    forgotten.insert(entry.second);
+    known_.erase(entry.second);
+    fresh_.erase(entry.second);
+    return true;
   });
-  sweep(counters_, [&](const auto& key) { return configuration.sessions.contains(key.first); });
+  return forgotten;
+}
+
+uint32_t Ids::forget_counter(const std::string& session, const std::string& interface) {
+  const Name name{Kind::counter, session, interface};
+  const uint32_t forgotten = number(name);
+  numbers_.erase(name);
+  known_.erase(forgotten);
+  fresh_.erase(forgotten);
   return forgotten;
 }
 
@@ -161,23 +222,23 @@ CompiledConfiguration compile(const Configuration& configuration, const Surround
                                 compile_destination(session->destination, surroundings));
     result.collectors[session->destination] = MIRROR_DESTINATION;
     if (!session->enabled) continue;
-    for (const auto& source : session->sources) {
-      const auto interface = surroundings.interfaces.find(source);
-      if (interface == surroundings.interfaces.end()) continue;
-      const auto [ifindex, ethernet] = interface->second;
+    for (const auto& [interface, source] :
+         sources_among(*session, surroundings.interfaces, surroundings.near_ends)) {
+      const auto [ifindex, ethernet] = surroundings.interfaces.at(interface);
       auto& chain = chains[ifindex];
       CompiledSlot compiled{};
       compiled.slot = {ifindex, static_cast<uint32_t>(chain.size())};
       auto& attachment = compiled.attachment;
       attachment.session_id = ids.session(session->name, session->filter);
-      attachment.source_id = ids.source(source);
-      attachment.counter_id = ids.counter(session->name, source);
+      attachment.source_id = ids.source(interface);
+      attachment.counter_id = ids.counter(session->name, interface);
       attachment.destination_id = destination;
       attachment.vni = session->vni.value_or(0);
       attachment.packet_length = session->packet_length;
       attachment.frame_limit = frame_limit(*session, surroundings);
       attachment.fall_through = session->fall_through ? 1 : 0;
       attachment.no_ethernet = ethernet ? 0 : 1;
+      attachment.flip = source.flip ? 1 : 0;
       for (const Direction direction : kDirections) {
         numbers.refer(configuration.filters.at(session->filter), direction, attachment);
       }

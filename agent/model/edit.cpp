@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/error.h"
+#include "agent/model/source.h"
 
 namespace vxtap::edit {
 namespace {
@@ -22,6 +23,12 @@ std::string quoted(const std::vector<std::string>& names) {
   throw Error(Error::Kind::conflict, "NameTaken",
               std::string("must be unique: there is a ") + kind + " of that name already", "name",
               name);
+}
+
+auto position(std::vector<std::string>& sources, const std::string& text) {
+  return std::find_if(sources.begin(), sources.end(), [&](const std::string& source) {
+    return parse_source(source).name == parse_source(text).name;
+  });
 }
 
 auto position(std::vector<Rule>& rules, uint32_t priority) {
@@ -163,9 +170,12 @@ Plan add_sources(const Configuration& current, const std::string& session,
   const Place list(root, "sources");
   for (size_t i = 0; i < interfaces.size(); ++i) {
     const auto& interface = interfaces[i];
-    validate_interface(interface, Place(list, i));
-    if (std::find(sources.begin(), sources.end(), interface) == sources.end()) {
+    validate_source(interface, Place(list, i));
+    const auto known = position(sources, interface);
+    if (known == sources.end()) {
       sources.push_back(interface);
+    } else {
+      *known = interface;
     }
   }
   return plan_session(current, std::move(changed), no_vni);
@@ -175,7 +185,11 @@ Plan remove_sources(const Configuration& current, const std::string& session,
                     const std::vector<std::string>& interfaces) {
   auto changed = find_session(current, session);
   for (const auto& interface : interfaces) {
-    if (std::erase(changed.sources, interface) > 0) continue;
+    const auto known = position(changed.sources, interface);
+    if (known != changed.sources.end()) {
+      changed.sources.erase(known);
+      continue;
+    }
     throw Error(Error::Kind::not_found, "SourceNotFound",
                 "is not a source of session '" + session + "'", "interface", interface);
   }

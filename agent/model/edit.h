@@ -31,7 +31,8 @@ Plan remove_rule(const Configuration& current, const std::string& filter, Direct
 Plan create_session(const Configuration& current, Session session, const DrawVni& draw_vni);
 Plan remove_session(const Configuration& current, const std::string& name);
 Plan set_enabled(const Configuration& current, const std::string& session, bool enabled);
-// All of the interfaces or none. Those that are sources already are no error.
+// All of the interfaces or none. Those that are sources already are no error: they are as it is
+// written now, with `:flip` or without. To remove one, its name is enough.
 Plan add_sources(const Configuration& current, const std::string& session,
                  const std::vector<std::string>& interfaces);
 Plan remove_sources(const Configuration& current, const std::string& session,

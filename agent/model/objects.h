@@ -76,7 +76,7 @@ enum class Oversize : uint8_t { truncate, fragment };
 struct Session {
   std::string name, filter, description, group;
   Tags tags;
-  std::vector<std::string> sources;  // interface names, unique
+  std::vector<std::string> sources;  // as written, unique by name: see source.h
   Address destination;
   std::optional<uint32_t> vni;  // empty: `auto`, drawn when the session is taken in
   uint32_t priority = 0;

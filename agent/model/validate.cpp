@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "agent/error.h"
+#include "agent/model/source.h"
 #include "agent/model/value.h"
 
 namespace vxtap {
@@ -17,6 +18,7 @@ namespace {
 
 constexpr size_t kMostTags = 20;
 constexpr size_t kLongestInterface = 15;  // IFNAMSIZ − 1
+constexpr size_t kLongestPlace = 255;     // bytes
 
 [[noreturn]] void refuse(const char* code, const Place& place, const std::string& value,
                          const std::string& rule) {
@@ -51,6 +53,19 @@ bool printable(std::string_view text) {
     before = byte;
     return control;
   });
+}
+
+bool is_interface(const std::string& name) {
+  return !name.empty() && name.size() <= kLongestInterface && name != "." && name != ".." &&
+         is_utf8(name) && printable(name) && name.find_first_of("/ :") == std::string::npos;
+}
+
+// A name below /run/netns, or an absolute path.
+bool is_namespace(const std::string& place) {
+  const bool path = place.starts_with('/');
+  return place.size() > (path ? 1 : 0) && place.size() <= kLongestPlace && place != "." &&
+         place != ".." && is_utf8(place) && printable(place) &&
+         (path || place.find('/') == std::string::npos);
 }
 
 bool starts_like_a_link(std::string_view text) {
@@ -157,8 +172,8 @@ void check_sources(const std::vector<std::string>& sources, const Place& place) 
   std::set<std::string> seen;
   for (size_t i = 0; i < sources.size(); ++i) {
     const Place here(place, i);
-    validate_interface(sources[i], here);
-    if (!seen.insert(sources[i]).second) {
+    validate_source(sources[i], here);
+    if (!seen.insert(parse_source(sources[i]).name).second) {
       refuse("DuplicateSource", here, sources[i], "stands there twice");
     }
   }
@@ -219,13 +234,28 @@ void validate(const Document& document, const Limits& limits) {
   check_priorities(document.sessions, "among sessions", Place(place, "sessions"));
 }
 
-void validate_interface(const std::string& name, const Place& place) {
-  const bool valid = !name.empty() && name.size() <= kLongestInterface && name != "." &&
-                     name != ".." && is_utf8(name) && printable(name) &&
-                     name.find_first_of("/ :") == std::string::npos;
-  if (!valid) {
-    refuse("InvalidInterface", place, name,
-           "must be an interface's name: 1-15 bytes of UTF-8 without '/', ':' and blanks");
+void validate_source(const std::string& text, const Place& place) {
+  const auto source = parse_source(text);
+  const auto& name = source.name;
+  if (source.is_pattern()) {
+    const auto reason = is_utf8(name) && printable(name)
+                            ? why_unmatchable(name)
+                            : "no name holds control characters, or anything but UTF-8";
+    if (reason.empty()) return;
+    refuse("InvalidPattern", place, text, "must match the name of an interface: " + reason);
+  }
+  if (source.is_in_namespace()) {
+    const auto far = far_interface(name);
+    if (is_namespace(far.place) && is_interface(far.name)) return;
+    refuse(
+        "InvalidNamespace", place, text,
+        "must be netns:NAME/INTERFACE or netns:/PATH/INTERFACE: a name below /run/netns, or the "
+        "path of a namespace, of at most 255 bytes, and an interface's name; ':flip' may follow");
+  }
+  if (!is_interface(name)) {
+    refuse("InvalidInterface", place, text,
+           "must be an interface's name: 1-15 bytes of UTF-8 without '/', ':' and blanks; "
+           "':flip' may follow");
   }
 }
 

@@ -22,7 +22,7 @@ void validate(const Rule& rule, const Place& place);
 void validate(const Filter& filter, const Limits& limits, const Place& place);
 void validate(const Session& session, const Place& place);
 void validate(const Document& document, const Limits& limits);
-void validate_interface(const std::string& name, const Place& place);
+void validate_source(const std::string& text, const Place& place);
 
 // The relations of sessions that were created or changed within the configuration they are about to
 // become part of, which differs from a sound one by nothing but them: filters exist
