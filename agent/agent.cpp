@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <unordered_map>
 
 #include "agent/error.h"
+#include "agent/kernel/grace_periods.h"
+#include "agent/model/source.h"
+#include "agent/near_ends.h"
 
 namespace vxtap {
 namespace {
@@ -31,26 +33,26 @@ bool same(const CompiledConfiguration& a, const CompiledConfiguration& b) {
          a.rule_tables == b.rule_tables;
 }
 
-bool has_rule(const Filter& filter, uint32_t rule_id) {
-  const uint32_t priority = rule_id & 0x7fffffff;
-  const auto& rules = filter.of(static_cast<Direction>(rule_id >> 31));
-  const auto found = std::lower_bound(rules.begin(), rules.end(), priority,
-                                      [](const Rule& r, uint32_t p) { return r.priority < p; });
-  return found != rules.end() && found->priority == priority;
+std::set<uint32_t> ifindexes(const std::vector<Link>& links) {
+  std::set<uint32_t> result;
+  for (const auto& link : links) result.insert(link.ifindex);
+  return result;
 }
 
 // Those of the plan, and one for each source of its sessions that is not active.
 std::vector<std::string> warnings_of(const Plan& plan,
-                                     const std::map<std::string, SourceStatus>& states) {
-  std::set<std::string> interfaces;
+                                     const std::map<std::string, SourceStatus>& states,
+                                     const NearEnds& near_ends) {
+  std::map<std::string, SourceStatus> sources;
   for (const auto& change : plan.changes) {
     const auto session = plan.result.sessions.find(change.name);
     if (change.kind != "session" || session == plan.result.sessions.end()) continue;
-    interfaces.insert(session->second.sources.begin(), session->second.sources.end());
+    for (const auto& source : sources_of(session->second, states, near_ends)) {
+      sources.emplace(source.interface, source.status);
+    }
   }
   auto warnings = plan.warnings;
-  for (const auto& interface : interfaces) {
-    const auto& status = states.at(interface);
+  for (const auto& [interface, status] : sources) {
     if (status.state == SourceState::active) continue;
     warnings.push_back("source '" + interface + "' is " + to_string(status.state) + ": " +
                        status.message);
@@ -58,27 +60,67 @@ std::vector<std::string> warnings_of(const Plan& plan,
   return warnings;
 }
 
+// Why programs may not write the outer headers of any copy, or empty if they may.
+std::string no_encapsulation(const Settings& settings, AttachMode mode) {
+  if (settings.kernel_encapsulation) return "the setting 'encapsulation' says so";
+  if (mode == AttachMode::clsact) return "this kernel has no TCX, which came with 6.6";
+  return "";
+}
+
+const char* remedy(SourceState state) {
+  switch (state) {
+    case SourceState::pending:
+      return "; mirroring starts when it appears";
+    case SourceState::paused:
+      return "; take the address off it, or give the session another destination";
+    case SourceState::error:
+      return "; 'vxtap detach' takes it out of its sessions";
+    case SourceState::passed_over:
+    case SourceState::active:
+      break;
+  }
+  return "";
+}
+
 }  // namespace
 
 Agent::Agent(const Settings& settings, const std::filesystem::path& state_directory)
     : settings_(settings),
       store_(state_directory),
-      underlay_(network_),
-      tunnel_(network_, settings.tunnel_port),
-      datapath_(settings.tunnel_port),
+      pins_(settings.pin_dir),
+      tunnel_(network_, settings.tunnel_port, pins_),
+      datapath_(settings.tunnel_port, pins_),
+      underlay_(network_, no_encapsulation(settings, datapath_.attach_mode())),
+      accounts_(pins_, store_, datapath_.counters()),
       configuration_(store_.take_configuration()) {
-  if (attach_mode() == AttachMode::clsact) {
-    for (const auto& link : network_.links()) sweep_clsact(link.ifindex);
-  }
+  QuickGracePeriods::mend(pins_);
   datapath_.use_devices(tunnel_.devices());
-  datapath_.publish(published_);
+  underlay_.look_for_ipsec();
   reconcile();
+  datapath_.finish_takeover(ifindexes(network_.links()));
+  accounts_.close_unknown(configuration_);
+  pins_.keep(false);
+}
+
+void Agent::prepare_end(bool keep_mirroring) {
+  pins_.keep(keep_mirroring);
+  if (keep_mirroring) return;
+  // Nothing is to be counted any more when the counters are read.
+  const QuickGracePeriods quick(!datapath_.attached().empty(), pins_);
+  for (const uint32_t ifindex : datapath_.attached()) datapath_.detach(ifindex);
+  try {
+    store_.keep_counters(accounts_.kept_text());
+  } catch (const std::exception& error) {
+    spdlog::error("the counters are not kept: {}", error.what());
+  }
 }
 
 std::vector<std::string> Agent::check(const Plan& plan) {
   const auto addresses = network_.addresses();
   refuse_conflicts(configuration_, plan, addresses);
-  return warnings_of(plan, source_states(plan.result, network_.links(), addresses));
+  const auto links = network_.links();
+  const auto near_ends = find_near_ends(plan.result, links, network_);
+  return warnings_of(plan, source_states(plan.result, links, addresses, near_ends), near_ends);
 }
 
 void Agent::commit(const Plan& plan, const Finish& finish) {
@@ -89,44 +131,20 @@ void Agent::commit(const Plan& plan, const Finish& finish) {
     store_.write(before, plan.result);
     configuration_ = plan.result;
     reconcile();
-    finish(warnings_of(plan, sources_), store_);
+    finish(warnings_of(plan, sources_, near_ends_), store_);
     store_.commit();
   } catch (...) {
     take_back(before);
     throw;
   }
-  forget_counters(before);
+  rule_tables_.keep_only(configuration_);
+  accounts_.close_gone(before, configuration_);
 }
 
 void Agent::take_back(const Configuration& before) noexcept {
   store_.rollback();
   configuration_ = before;
   on_network_change();
-}
-
-// A session or a rule that is gone takes its counters with it: one of the same name or priority
-// that comes later counts from zero.
-void Agent::forget_counters(const Configuration& before) {
-  rule_tables_.keep_only(configuration_);
-  const auto gone = ids_.keep_only(configuration_);
-  std::erase_if(counted_,
-                [&](const auto& entry) { return !configuration_.sessions.contains(entry.first); });
-  const bool filters_changed =
-      std::any_of(before.filters.begin(), before.filters.end(), [&](const auto& entry) {
-        const auto now = configuration_.filters.find(entry.first);
-        return now == configuration_.filters.end() || now->second != entry.second;
-      });
-  if (gone.empty() && !filters_changed) return;
-  std::unordered_map<uint32_t, const Filter*> filters;  // by session_id
-  for (const auto& [name, session] : configuration_.sessions) {
-    filters.emplace(session_id(session), configuration_.filters.at(session.filter).get());
-  }
-  datapath_.forget_counters([&](uint32_t counter_id) { return gone.contains(counter_id); },
-                            [&](mirror_rule_counter_key key) {
-                              const auto filter = filters.find(key.session_id);
-                              return filter == filters.end() ||
-                                     !has_rule(*filter->second, key.rule_id);
-                            });
 }
 
 void Agent::on_network_change() {
@@ -141,9 +159,24 @@ void Agent::on_network_change() {
 void Agent::on_tick() {
   try {
     underlay_.look_for_neighbours();
+    datapath_.underlays().mend();
+    datapath_.links_are_fresh();
+    if (underlay_.look_for_ipsec()) on_network_change();
+    follow_namespaces();
+    accounts_.fold_gone(configuration_, [this](const Session& session) {
+      std::set<std::string> interfaces;
+      for (const auto& source : sources_of(session)) interfaces.insert(source.interface);
+      return interfaces;
+    });
   } catch (const Error& error) {
-    spdlog::error("looking for collectors: {}", error.what());
+    spdlog::error("looking around: {}", error.what());
   }
+}
+
+// Of what happens there, no event comes here.
+void Agent::follow_namespaces() {
+  if (near_ends_.empty()) return;
+  if (find_near_ends(configuration_, network_.links(), network_) != near_ends_) on_network_change();
 }
 
 void Agent::reconcile() {
@@ -154,25 +187,30 @@ void Agent::reconcile() {
   }
   const auto addresses = network_.addresses();
   refresh_sources(links, addresses);
-  auto compiled = compile(configuration_, surroundings(links, addresses), ids_, rule_tables_);
-  if (!same(compiled, published_)) {
+  accounts_.open(configuration_);
+  auto compiled =
+      compile(configuration_, surroundings(links, addresses), accounts_.ids(), rule_tables_);
+  accounts_.keep_names();
+  const std::set<uint32_t> hooked(compiled.hooked.begin(), compiled.hooked.end());
+  const QuickGracePeriods quick(hooked != datapath_.attached(), pins_);
+  if (!adopted_ || !same(compiled, published_)) {
     datapath_.publish(compiled);
     published_ = compiled;
+    adopted_ = true;
   }
-  for (const auto& [name, session] : configuration_.sessions) {
-    counted_[name].insert(session.sources.begin(), session.sources.end());
-  }
-  update_hooks(links, compiled);
+  update_hooks(links, hooked);
 }
 
 void Agent::refresh_sources(const std::vector<Link>& links, const AddressesByInterface& addresses) {
-  auto states = source_states(configuration_, links, addresses);
+  near_ends_ = find_near_ends(configuration_, links, network_);
+  auto states = source_states(configuration_, links, addresses, near_ends_);
   for (const auto& [interface, status] : states) {
     const auto before = sources_.find(interface);
     if (before != sources_.end() && before->second.state == status.state) continue;
-    const bool good = status.state == SourceState::active;
+    const bool good =
+        status.state == SourceState::active || status.state == SourceState::passed_over;
     spdlog::log(good ? spdlog::level::info : spdlog::level::warn, "source {}: {}{}{}", interface,
-                to_string(status.state), good ? "" : ", ", status.message);
+                to_string(status.state), status.message.empty() ? "" : ", ", status.message);
   }
   sources_ = std::move(states);
 }
@@ -180,6 +218,7 @@ void Agent::refresh_sources(const std::vector<Link>& links, const AddressesByInt
 Surroundings Agent::surroundings(const std::vector<Link>& links,
                                  const AddressesByInterface& addresses) {
   Surroundings result;
+  result.near_ends = near_ends_;
   for (const auto& link : links) {
     if (source_status(link.name).state == SourceState::active) {
       result.interfaces[link.name] = {link.ifindex, has_ethernet_header(link)};
@@ -193,12 +232,22 @@ Surroundings Agent::surroundings(const std::vector<Link>& links,
     if (session.enabled) destinations.insert(session.destination);
   }
   underlay_.use(destinations, links);
-  result.paths = underlay_.paths();
+  datapath_.underlays().use(underlay_.interfaces());
+  datapath_.links_are_fresh();
+  result.paths = underlay_.paths(underlay_hooked());
   return result;
 }
 
-void Agent::update_hooks(const std::vector<Link>& links, const CompiledConfiguration& compiled) {
-  const std::set<uint32_t> wanted(compiled.hooked.begin(), compiled.hooked.end());
+Underlay::Hooked Agent::underlay_hooked() {
+  return [this](uint32_t ifindex) { return datapath_.underlays().on(ifindex); };
+}
+
+std::map<Address, Underlay::Encapsulation> Agent::encapsulations() {
+  return underlay_.encapsulations(underlay_hooked());
+}
+
+void Agent::update_hooks(const std::vector<Link>& links, const std::set<uint32_t>& wanted) {
+  datapath_.forget_gone(ifindexes(links));
   for (const uint32_t ifindex : datapath_.attached()) {
     if (!wanted.contains(ifindex)) datapath_.detach(ifindex);
   }
@@ -230,26 +279,16 @@ std::vector<std::string> Agent::problems() {
     }
   }
   for (const auto& [interface, status] : sources_) {
-    if (status.state != SourceState::active) {
+    // That no interface matches a pattern may be as it should be.
+    const bool awaited =
+        status.state == SourceState::pending && parse_source(interface).is_pattern();
+    if (status.state != SourceState::active && status.state != SourceState::passed_over &&
+        !awaited) {
       problems.push_back("source '" + interface + "' is " + to_string(status.state) + ": " +
-                         status.message);
+                         status.message + remedy(status.state));
     }
   }
   return problems;
-}
-
-mirror_counters Agent::counters(const std::string& session, const std::string& interface,
-                                Direction direction) const {
-  return datapath_.counters(ids_.counter(session, interface), direction);
-}
-
-mirror_source_counters Agent::source_counters(const std::string& interface) const {
-  return datapath_.source_counters(ids_.source(interface));
-}
-
-std::set<std::string> Agent::counted_sources(const std::string& session) const {
-  const auto found = counted_.find(session);
-  return found == counted_.end() ? std::set<std::string>{} : found->second;
 }
 
 std::chrono::seconds Agent::uptime() const {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/accounts.h"
 #include "agent/kernel/datapath.h"
 #include "agent/kernel/network.h"
 #include "agent/kernel/tunnel.h"
@@ -28,8 +29,8 @@ namespace vxtap {
 class Agent {
  public:
   // Takes hold of the network namespace and the state directory: loads the programs, makes the
-  // tunnel's devices, and mirrors what the state says. Throws Error with one sentence that says
-  // what is missing, leaving nothing behind.
+  // tunnel's devices or takes over what a predecessor has left at work, and mirrors what the state
+  // says. Throws Error with one sentence that says what is missing, leaving all as it was.
   Agent(const Settings& settings, const std::filesystem::path& state_directory);
 
   // Makes the plan's result the configuration, all or nothing: when it returns, the change is on
@@ -48,25 +49,24 @@ class Agent {
   void on_refusal(const Address& collector) { underlay_.on_refusal(collector); }
   // What needs no event: to be called every second.
   void on_tick();
+  // To be called before a clean end: whether the mirror goes on then. Counters are kept either way.
+  void prepare_end(bool keep_mirroring);
 
   const Configuration& configuration() const { return configuration_; }
   SourceStatus source_status(const std::string& interface) const;
   const std::map<std::string, SourceStatus>& sources() const { return sources_; }
-  // What is wrong, in sentences that say with which source or session.
+  std::vector<SessionSource> sources_of(const Session& session) const {
+    return vxtap::sources_of(session, sources_, near_ends_);
+  }
+  // Who writes the outer headers of the copies to each destination in use.
+  std::map<Address, Underlay::Encapsulation> encapsulations();
+  // What is wrong, in sentences that say with which source or session, and what to do.
   std::vector<std::string> problems();
+  // What is wrong with the ways to collectors, by their addresses.
+  std::map<Address, std::string> collector_problems() { return underlay_.problems(); }
   std::vector<Link> links() { return network_.links(); }
 
-  // What was counted since the session came to be; see SPEC §3.
-  mirror_counters counters(const std::string& session, const std::string& interface,
-                           Direction direction) const;
-  mirror_source_counters source_counters(const std::string& interface) const;
-  // Of the rules that have matched a packet, by session_id() and mirror_rule_id().
-  RuleCounters rule_counters() const { return datapath_.rule_counters(); }
-  uint32_t session_id(const Session& session) const {
-    return ids_.session(session.name, session.filter);
-  }
-  // Interfaces that are a source of the session, or were and have been counted.
-  std::set<std::string> counted_sources(const std::string& session) const;
+  const Accounts& accounts() const { return accounts_; }
 
   // Asks the loaded program; see Datapath.
   Explanation explain(uint32_t ifindex, Direction direction, std::span<const uint8_t> frame) {
@@ -76,32 +76,37 @@ class Agent {
   const CompiledConfiguration& published() const { return published_; }
 
   const Settings& settings() const { return settings_; }
+  // For what is written from now on; what is there already stays.
+  void use_limits(const Limits& limits) { settings_.limits = limits; }
   const Store& store() const { return store_; }
   AttachMode attach_mode() const { return datapath_.attach_mode(); }
   std::chrono::seconds uptime() const;
 
  private:
   void take_back(const Configuration& before) noexcept;
-  void forget_counters(const Configuration& before);
   void reconcile();
+  void follow_namespaces();
   void refresh_sources(const std::vector<Link>& links, const AddressesByInterface& addresses);
   Surroundings surroundings(const std::vector<Link>& links, const AddressesByInterface& addresses);
-  void update_hooks(const std::vector<Link>& links, const CompiledConfiguration& compiled);
+  Underlay::Hooked underlay_hooked();
+  void update_hooks(const std::vector<Link>& links, const std::set<uint32_t>& wanted);
 
   Settings settings_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   NamespaceLock lock_;
   Store store_;
+  Pins pins_;
   Network network_;
-  Underlay underlay_;
   TunnelOwner tunnel_;
   Datapath datapath_;  // after the tunnel: its programs go before the devices do
-  mutable Ids ids_;
+  Underlay underlay_;
+  Accounts accounts_;
   RuleTables rule_tables_;
   Configuration configuration_;
   CompiledConfiguration published_;
   std::map<std::string, SourceStatus> sources_;
-  std::map<std::string, std::set<std::string>> counted_;
+  NearEnds near_ends_;
+  bool adopted_ = false;  // published_ is what the kernel holds
 };
 
 }  // namespace vxtap

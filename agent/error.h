@@ -25,4 +25,10 @@ class Error : public std::runtime_error {
   std::string code, field, value;
 };
 
+// One line for people.
+inline std::string describe(const Error& error) {
+  return (error.field.empty() ? "" : error.field + ": ") +
+         (error.value.empty() ? "" : error.value + ": ") + error.what();
+}
+
 }  // namespace vxtap

@@ -133,7 +133,7 @@ class Explainer {
   Explainer(Agent& agent, const Question& question, uint32_t ifindex)
       : agent_(agent), question_(question), ifindex_(ifindex) {
     for (const auto& [name, session] : agent.configuration().sessions) {
-      by_id_.emplace(agent.session_id(session), &session);
+      by_id_.emplace(agent.accounts().session_id(session), &session);
     }
     for (const auto& [slot, attachment] : agent.published().slots) {
       if (slot.ifindex == ifindex) attachments_.emplace(attachment.session_id, attachment);
@@ -174,8 +174,12 @@ class Explainer {
     std::set<std::string> tried;
     for (const auto& session : sessions) tried.insert(session.at("session"));
     for (const auto& [name, session] : agent_.configuration().sessions) {
-      const auto& sources = session.sources;
-      if (std::find(sources.begin(), sources.end(), question_.interface) == sources.end()) continue;
+      const auto sources = agent_.sources_of(session);
+      if (std::none_of(sources.begin(), sources.end(), [&](const SessionSource& source) {
+            return source.interface == question_.interface;
+          })) {
+        continue;
+      }
       if (tried.contains(name)) continue;
       result.push_back({{"session", name}, {"reason", why_not_tried(session)}});
     }
@@ -221,10 +225,12 @@ class Explainer {
                               uint32_t network_offset, size_t size) const {
     const Session& session = *by_id_.at(one.session_id);
     const auto& filter = *agent_.configuration().filters.at(session.filter);
-    const auto& rules = filter.of(question_.direction);
-    const auto direction = std::string(to_string(question_.direction));
+    const auto side = seen_direction(one.session_id);
+    const auto& rules = filter.of(side);
+    const auto direction = std::string(to_string(side));
     ordered_json answer{{"session", session.name},
                         {"filter", session.filter},
+                        {"direction", direction},
                         {"priority", session.priority},
                         {"fall_through", session.fall_through}};
     const bool decided = one.found != 0 && one.doubtful == 0;
@@ -247,11 +253,17 @@ class Explainer {
                          (collect ? "collect" : "ignore");
       const auto rule = std::find_if(rules.begin(), rules.end(),
                                      [&](const Rule& r) { return r.priority == priority; });
-      answer["rule"] = vxtap::to_json(DirectedRule{question_.direction, *rule});
+      answer["rule"] = vxtap::to_json(DirectedRule{side, *rule});
       if (collect) add_copy(answer, session, one.session_id, network_offset, size);
     }
     if (question_.described) answer["rules_tried"] = failed_rules(rules, priority, packet);
     return answer;
+  }
+
+  // As the session has it: the question's, or with `flip` the other one.
+  Direction seen_direction(uint32_t session_id) const {
+    const auto flip = attachments_.at(session_id).flip;
+    return static_cast<Direction>(static_cast<uint8_t>(question_.direction) ^ flip);
   }
 
   // Lengths in bytes from the Ethernet header on.

@@ -1,17 +1,17 @@
 // vxtapd: options, event loop, and the way out.
 
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <csignal>
-#include <iostream>
+#include <functional>
 #include <list>
 #include <optional>
 
@@ -19,11 +19,15 @@
 #include "agent/api/http_server.h"
 #include "agent/api/operation.h"
 #include "agent/api/router.h"
+#include "agent/cleanup.h"
 #include "agent/error.h"
 #include "agent/kernel/icmp_errors.h"
 #include "agent/kernel/network.h"
 #include "agent/model/document.h"
+#include "agent/service.h"
 #include "agent/settings.h"
+#include "agent/settings_watch.h"
+#include "agent/socket_group.h"
 
 namespace vxtap {
 namespace {
@@ -39,7 +43,8 @@ struct Options {
   std::string socket = "/run/vxtap/vxtapd.sock";
   std::string state_directory = "/var/lib/vxtap";
   std::string apply;
-  std::string log_level = "info";
+  std::optional<std::string> log_level;  // wins over the settings
+  bool cleanup = false;
 };
 
 // Calls the agent when the network has changed. Changes come in bursts, so it waits for a moment
@@ -113,19 +118,22 @@ class CollectorWatch {
 
 class Ticker {
  public:
-  Ticker(asio::io_context& loop, Agent& agent) : agent_(agent), timer_(loop) { wait(); }
+  Ticker(asio::io_context& loop, std::function<void()> tick)
+      : tick_(std::move(tick)), timer_(loop) {
+    wait();
+  }
 
  private:
   void wait() {
     timer_.expires_after(std::chrono::seconds(1));
     timer_.async_wait([this](const boost::system::error_code& stopped) {
       if (stopped) return;
-      agent_.on_tick();
+      tick_();
       wait();
     });
   }
 
-  Agent& agent_;
+  std::function<void()> tick_;
   asio::steady_timer timer_;
 };
 
@@ -138,9 +146,11 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
       ->capture_default_str();
   app.add_option("--socket", options.socket, "where the API listens")->capture_default_str();
   app.add_option("--apply", options.apply, "a document to apply at the start");
-  app.add_option("--log-level", options.log_level, "how much to log")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
-      ->capture_default_str();
+  app.add_option("--log-level", options.log_level,
+                 "how much to log, instead of what the settings say")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
+  app.add_flag("--cleanup", options.cleanup,
+               "remove all that daemons have left in the kernel, and nothing else; then end");
   app.set_version_flag("--version", "vxtapd " VXTAP_VERSION);
   app.footer("Example: vxtapd --apply /etc/vxtap/mirror.json");
   try {
@@ -166,33 +176,73 @@ void apply_file(Agent& agent, const std::string& file) {
   });
 }
 
+// For `systemctl status`.
+std::string status_of(const Agent& agent) {
+  const auto& sources = agent.sources();
+  const auto active = std::count_if(sources.begin(), sources.end(), [](const auto& source) {
+    return source.second.state == SourceState::active;
+  });
+  return fmt::format("{} session(s), {} of {} source(s) active",
+                     agent.configuration().sessions.size(), active, sources.size());
+}
+
+void set_log_level(const Options& options, const Settings& settings) {
+  spdlog::set_level(spdlog::level::from_str(options.log_level.value_or(settings.log_level)));
+}
+
 void serve(const Options& options) {
-  Agent agent(settings_of(options), options.state_directory);
+  const auto settings = settings_of(options);
+  set_log_level(options, settings);
+  Agent agent(settings, options.state_directory);
+  Service service;
   if (!options.apply.empty()) apply_file(agent, options.apply);
 
   asio::io_context loop;
-  asio::signal_set signals(loop, SIGINT, SIGTERM);
+  asio::signal_set signals(loop, SIGINT, SIGTERM, SIGUSR1);
   signals.async_wait([&](const boost::system::error_code&, int signal) {
-    spdlog::info("stopping on signal {}", signal);
+    const bool keep = signal == SIGUSR1 || agent.settings().keep_on_stop;
+    spdlog::info("stopping on signal {}{}", signal, keep ? "; the mirror goes on" : "");
+    agent.prepare_end(keep);
     loop.stop();
   });
   const NetworkWatch network(loop, agent);
   const CollectorWatch collectors(loop, agent);
-  const Ticker ticker(loop, agent);
+  const Ticker ticker(loop, [&] {
+    agent.on_tick();
+    service.tick(status_of(agent));
+  });
+  const SettingsWatch settings_watch(
+      loop, settings,
+      {[&] { return settings_of(options); },
+       [&](const Settings& changed) {
+         set_log_level(options, changed);
+         agent.use_limits(changed.limits);
+       },
+       [&] { service.reloading(); }, [&] { service.ready(status_of(agent)); }});
   // What changed between the agent's first look and the watches has not been seen by either.
   agent.on_network_change();
   const HttpServer server(
       loop, options.socket,
       {[&](const HttpRequest& request) { return handle(agent, request); }, body_limit});
+  give_socket(options.socket, settings.socket_group);
+  std::optional<HttpServer> metrics_server;
+  if (const auto& address = agent.settings().metrics_address) {
+    metrics_server.emplace(
+        loop, *address, "metrics_address",
+        HttpServer::Callbacks{
+            [&](const HttpRequest& request) { return handle_metrics(agent, request); },
+            [](const auto&, const auto&) -> uint64_t { return 0; }});
+    spdlog::info("metrics at http://{}/metrics", to_string(*address));
+  }
   spdlog::info("ready: {}, {} session(s), tunnel port {}, API at {}",
                to_string(agent.attach_mode()), agent.configuration().sessions.size(),
                agent.settings().tunnel_port, options.socket);
+  service.ready(status_of(agent));
   loop.run();
 }
 
 int fail(const Error& error) {
-  std::cerr << "vxtapd: " << (error.field.empty() ? "" : error.field + ": ")
-            << (error.value.empty() ? "" : error.value + ": ") << error.what() << '\n';
+  tell_failure(describe(error));
   return error.kind == Error::Kind::invalid ? kInvalid : kFailed;
 }
 
@@ -200,10 +250,13 @@ int run(int argc, char** argv) {
   int exit_code = 0;
   const auto options = parse_options(argc, argv, exit_code);
   if (!options) return exit_code;
-  spdlog::set_default_logger(spdlog::stderr_color_st("vxtapd"));
-  spdlog::set_level(spdlog::level::from_str(options->log_level));
+  set_up_log();
   try {
-    serve(*options);
+    if (options->cleanup) {
+      for (const auto& line : clean_up(settings_of(*options).pin_dir)) std::cout << line << '\n';
+    } else {
+      serve(*options);
+    }
     return 0;
   } catch (const Error& error) {
     return fail(error);

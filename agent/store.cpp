@@ -30,6 +30,7 @@ constexpr std::array kMigrations{
     "CREATE TABLE answers (number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE,"
     "  request INTEGER NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL);",
     "ALTER TABLE answers ADD COLUMN headers TEXT NOT NULL DEFAULT '[]';",
+    "CREATE TABLE counters (name TEXT PRIMARY KEY, body TEXT NOT NULL, checksum INTEGER NOT NULL);",
 };
 
 // The database is not what it was when it was written.
@@ -320,6 +321,24 @@ void Store::commit() {
 
 void Store::rollback() noexcept {
   sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+void Store::keep_counters(const std::string& text) {
+  Statement(database_.get(),
+            "INSERT OR REPLACE INTO counters (name, body, checksum) VALUES ('', ?1, ?2)")
+      .bind(1, text)
+      .bind(2, checksum("", text))
+      .run();
+}
+
+std::string Store::kept_counters() const {
+  std::string text;
+  try {
+    read_table(database_.get(), "counters", [&](const std::string& body) { text = body; });
+  } catch (const Damage& damage) {
+    spdlog::error("counters begin at zero: {}", damage.what());
+  }
+  return text;
 }
 
 std::optional<KeptAnswer> Store::answer(const std::string& key) const {

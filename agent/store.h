@@ -47,6 +47,11 @@ class Store {
   void commit();
   void rollback() noexcept;
 
+  // What was counted when the mirror was taken down, as a text; empty if there is none or it is
+  // damaged.
+  void keep_counters(const std::string& text);
+  std::string kept_counters() const;
+
   std::optional<KeptAnswer> answer(const std::string& key) const;
 
   // Damaged databases that lie beside this one. Sentences.

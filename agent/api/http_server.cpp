@@ -2,6 +2,9 @@
 
 #include <sys/stat.h>
 
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
@@ -13,6 +16,7 @@
 
 #include "agent/api/target.h"
 #include "agent/error.h"
+#include "agent/model/value.h"
 
 namespace vxtap {
 namespace {
@@ -21,12 +25,16 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
 using Unix = asio::local::stream_protocol;
-using Stream = beast::basic_stream<Unix>;
+using asio::ip::tcp;
+using Protocol = asio::generic::stream_protocol;  // either of them
+using Stream = beast::basic_stream<Protocol>;
+using Listener = asio::basic_socket_acceptor<Protocol>;
 using boost::system::error_code;
 
 constexpr std::chrono::seconds kTimeout{30};
 constexpr size_t kMostConnections = 128;
-constexpr uint32_t kLongestHeader = 8192;  // bytes, the request line included
+constexpr size_t kMostTcpConnections = 16;  // anybody who reaches the address may open them
+constexpr uint32_t kLongestHeader = 8192;   // bytes, the request line included
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 // For what goes wrong before there is a request to handle.
@@ -55,7 +63,7 @@ std::optional<std::string> header(const http::fields& fields, const char* name) 
 // One client. Lives as long as a callback holds it.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Unix::socket socket, const HttpServer::Callbacks& callbacks,
+  Connection(Protocol::socket socket, const HttpServer::Callbacks& callbacks,
              std::shared_ptr<Connections> all)
       : stream_(std::move(socket)),
         callbacks_(callbacks),
@@ -194,54 +202,82 @@ bool anybody_answers(asio::io_context& loop, const Unix::endpoint& endpoint) {
   return !error;
 }
 
+Listener listen(asio::io_context& loop, const std::filesystem::path& socket) {
+  const Unix::endpoint endpoint(socket.string());
+  if (anybody_answers(loop, endpoint)) {
+    throw Error(Error::Kind::conflict, "AlreadyRunning",
+                "another vxtapd answers at this socket: stop it, or choose another --socket",
+                "socket", socket.string());
+  }
+  std::filesystem::remove(socket);
+  Listener listener(loop);
+  listener.open(endpoint.protocol());
+  // The mode is right from the start: nobody else can connect between bind and chmod.
+  const mode_t before = umask(0117);
+  error_code error;
+  listener.bind(endpoint, error);
+  umask(before);
+  if (error) throw boost::system::system_error(error);
+  listener.listen();
+  return listener;
+}
+
+Listener listen(asio::io_context& loop, const Endpoint& address) {
+  const tcp::endpoint endpoint(asio::ip::make_address(to_string(address.address)), address.port);
+  Listener listener(loop);
+  listener.open(endpoint.protocol());
+  // What a daemon that ended has left in TIME_WAIT is no reason to refuse its successor.
+  listener.set_option(Listener::reuse_address(true));
+  listener.bind(endpoint);
+  listener.listen();
+  return listener;
+}
+
+std::string why_not(const error_code& error) {
+  if (error == asio::error::address_in_use) {
+    return "another program listens there: choose another port, or stop it";
+  }
+  if (error == boost::system::errc::address_not_available) return "this host has no such address";
+  return "cannot listen there: " + error.message();
+}
+
 }  // namespace
 
 class HttpServer::Acceptor {
  public:
-  Acceptor(asio::io_context& loop, const std::filesystem::path& socket, Callbacks callbacks)
-      : callbacks_(std::move(callbacks)), acceptor_(loop) {
-    const Unix::endpoint endpoint(socket.string());
-    if (anybody_answers(loop, endpoint)) {
-      throw Error(Error::Kind::conflict, "AlreadyRunning",
-                  "another vxtapd answers at this socket: stop it, or choose another --socket",
-                  "socket", socket.string());
-    }
-    std::filesystem::remove(socket);
-    acceptor_.open(endpoint.protocol());
-    // The mode is right from the start: nobody else can connect between bind and chmod.
-    const mode_t before = umask(0117);
-    error_code error;
-    acceptor_.bind(endpoint, error);
-    umask(before);
-    if (error) throw boost::system::system_error(error);
-    acceptor_.listen();
+  Acceptor(Listener listener, size_t most_connections, Callbacks callbacks)
+      : most_connections_(most_connections),
+        callbacks_(std::move(callbacks)),
+        listener_(std::move(listener)) {
     accept();
   }
 
  private:
   void accept() {
-    acceptor_.async_accept([this](const error_code& error, Unix::socket socket) {
+    listener_.async_accept([this](const error_code& error, Protocol::socket socket) {
       if (error) return;
       take(std::move(socket));
       accept();
     });
   }
 
-  void take(Unix::socket socket) {
-    if (connections_->size() >= kMostConnections) connections_->front()->close();
+  void take(Protocol::socket socket) {
+    if (connections_->size() >= most_connections_) connections_->front()->close();
     std::make_shared<Connection>(std::move(socket), callbacks_, connections_)->read();
   }
 
+  size_t most_connections_;
   Callbacks callbacks_;
   std::shared_ptr<Connections> connections_ = std::make_shared<Connections>();
-  Unix::acceptor acceptor_;
+  Listener listener_;
 };
 
 HttpServer::HttpServer(asio::io_context& loop, std::filesystem::path socket, Callbacks callbacks)
     : socket_(std::move(socket)) {
   try {
     if (socket_.has_parent_path()) std::filesystem::create_directories(socket_.parent_path());
-    acceptor_ = std::make_unique<Acceptor>(loop, socket_, std::move(callbacks));
+    acceptor_ =
+        std::make_unique<Acceptor>(listen(loop, socket_), kMostConnections, std::move(callbacks));
   } catch (const std::system_error& error) {
     throw Error(Error::Kind::internal, "Socket", error.what(), "socket", socket_.string());
   } catch (const boost::system::system_error& error) {
@@ -249,7 +285,19 @@ HttpServer::HttpServer(asio::io_context& loop, std::filesystem::path socket, Cal
   }
 }
 
+HttpServer::HttpServer(asio::io_context& loop, const Endpoint& address, const std::string& setting,
+                       Callbacks callbacks) {
+  try {
+    acceptor_ = std::make_unique<Acceptor>(listen(loop, address), kMostTcpConnections,
+                                           std::move(callbacks));
+  } catch (const boost::system::system_error& error) {
+    throw Error(Error::Kind::conflict, "CannotListen", why_not(error.code()), setting,
+                to_string(address));
+  }
+}
+
 HttpServer::~HttpServer() {
+  if (socket_.empty()) return;
   std::error_code ignored;
   std::filesystem::remove(socket_, ignored);
 }

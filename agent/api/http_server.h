@@ -1,6 +1,6 @@
 #pragma once
 
-// HTTP/1.1 over a Unix socket.
+// HTTP/1.1 over a Unix socket, or over TCP.
 
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
@@ -11,6 +11,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "agent/settings.h"
 
 namespace vxtap {
 
@@ -46,6 +48,10 @@ class HttpServer {
   // Makes the socket (mode 0660) and its directory. A socket that nobody answers at is replaced.
   // Throws Error(conflict, AlreadyRunning), Error(internal, Socket).
   HttpServer(boost::asio::io_context& loop, std::filesystem::path socket, Callbacks callbacks);
+  // Listens at a TCP address, with fewer connections. `setting` is what an error names: throws
+  // Error(conflict, CannotListen).
+  HttpServer(boost::asio::io_context& loop, const Endpoint& address, const std::string& setting,
+             Callbacks callbacks);
   ~HttpServer();  // removes the socket
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

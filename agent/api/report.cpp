@@ -3,11 +3,14 @@
 #include <sys/utsname.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
+#include "agent/api/session_state.h"
 #include "agent/kernel/tunnel.h"
 #include "agent/model/document.h"
 #include "agent/model/edit.h"
 #include "agent/model/plan.h"
+#include "agent/model/value.h"
 
 namespace vxtap {
 namespace {
@@ -45,7 +48,7 @@ ordered_json to_json(const mirror_counters& counters) {
 ordered_json rules_stats(const Agent& agent, const Session& session, const RuleCounters& counters) {
   auto rules = ordered_json::array();
   const auto& filter = *agent.configuration().filters.at(session.filter);
-  const uint32_t id = agent.session_id(session);
+  const uint32_t id = agent.accounts().session_id(session);
   for (const Direction direction : kDirections) {
     for (const auto& rule : filter.of(direction)) {
       const auto rule_id = mirror_rule_id(static_cast<uint32_t>(direction), rule.priority);
@@ -63,8 +66,8 @@ ordered_json rules_stats(const Agent& agent, const Session& session, const RuleC
 // A source that was taken away keeps its counts, or the totals would shrink.
 std::string counted_state(const Agent& agent, const Session& session,
                           const std::string& interface) {
-  for (const auto& source : session.sources) {
-    if (source == interface) return to_string(agent.source_status(interface).state);
+  for (const auto& source : agent.sources_of(session)) {
+    if (source.interface == interface) return to_string(source.status.state);
   }
   return "detached";
 }
@@ -72,9 +75,9 @@ std::string counted_state(const Agent& agent, const Session& session,
 ordered_json session_stats(const Agent& agent, const Session& session) {
   mirror_counters totals{};
   auto sources = ordered_json::array();
-  for (const auto& interface : agent.counted_sources(session.name)) {
-    const auto inbound = agent.counters(session.name, interface, Direction::inbound);
-    const auto outbound = agent.counters(session.name, interface, Direction::outbound);
+  for (const auto& interface : agent.accounts().counted_sources(session.name)) {
+    const auto inbound = agent.accounts().of(session.name, interface, Direction::inbound);
+    const auto outbound = agent.accounts().of(session.name, interface, Direction::outbound);
     add(totals, inbound);
     add(totals, outbound);
     sources.push_back({{"interface", interface},
@@ -110,11 +113,11 @@ ordered_json filter_summary(const Agent& agent, const Filter& filter) {
 ordered_json session_report(const Agent& agent, const Session& session) {
   auto report = to_json(session);
   auto states = ordered_json::array();
-  for (const auto& interface : session.sources) {
-    const auto status = agent.source_status(interface);
-    states.push_back({{"interface", interface},
-                      {"state", to_string(status.state)},
-                      {"message", status.message}});
+  for (const auto& source : agent.sources_of(session)) {
+    states.push_back({{"interface", source.interface},
+                      {"source", source.source},
+                      {"state", to_string(source.status.state)},
+                      {"message", source.status.message}});
   }
   report["source_states"] = states;
   report["notes"] = notes_on(session, agent.configuration());
@@ -122,7 +125,7 @@ ordered_json session_report(const Agent& agent, const Session& session) {
 }
 
 ordered_json stats_report(const Agent& agent, const std::optional<std::string>& only, bool rules) {
-  const auto matched = rules ? agent.rule_counters() : RuleCounters{};
+  const auto matched = rules ? agent.accounts().of_rules() : RuleCounters{};
   auto sessions = ordered_json::array();
   for (const auto& [name, session] : agent.configuration().sessions) {
     if (only && *only != name) continue;
@@ -131,8 +134,8 @@ ordered_json stats_report(const Agent& agent, const std::optional<std::string>& 
   }
   auto sources = ordered_json::array();
   for (const auto& [interface, status] : agent.sources()) {
-    if (only && !agent.counted_sources(*only).contains(interface)) continue;
-    const auto counters = agent.source_counters(interface);
+    if (only && !agent.accounts().counted_sources(*only).contains(interface)) continue;
+    const auto counters = agent.accounts().of_source(interface);
     sources.push_back({{"interface", interface},
                        {"seen_packets", counters.seen_packets},
                        {"skipped_packets", counters.skipped_packets},
@@ -152,6 +155,17 @@ ordered_json interfaces_report(Agent& agent) {
   return {{"interfaces", interfaces}};
 }
 
+ordered_json destinations_report(Agent& agent) {
+  auto destinations = ordered_json::array();
+  for (const auto& [address, encapsulation] : agent.encapsulations()) {
+    destinations.push_back({{"address", to_string(address)},
+                            {"interface", encapsulation.interface},
+                            {"encapsulation", encapsulation.bpf ? "bpf" : "kernel"},
+                            {"reason", encapsulation.reason}});
+  }
+  return destinations;
+}
+
 ordered_json status_report(Agent& agent) {
   utsname kernel{};
   uname(&kernel);
@@ -160,14 +174,18 @@ ordered_json status_report(Agent& agent) {
   const auto& sessions = agent.configuration().sessions;
   for (const auto& [interface, status] : agent.sources()) {
     auto users = ordered_json::array();
+    auto patterns = std::set<std::string>();
     for (const auto& [name, session] : sessions) {
-      for (const auto& source : session.sources) {
-        if (source == interface) users.push_back(name);
+      for (const auto& source : agent.sources_of(session)) {
+        if (source.interface != interface) continue;
+        users.push_back(name);
+        patterns.insert(source.source);
       }
     }
     sources.push_back({{"interface", interface},
                        {"state", to_string(status.state)},
                        {"message", status.message},
+                       {"sources", patterns},
                        {"sessions", users}});
   }
   for (const auto& [name, session] : sessions) enabled += session.enabled ? 1 : 0;
@@ -179,7 +197,9 @@ ordered_json status_report(Agent& agent) {
           {"healthy", problems.empty()},
           {"tunnel", {{"device", kTunnelDevice}, {"port", agent.settings().tunnel_port}}},
           {"sessions", {{"total", sessions.size()}, {"enabled", enabled}}},
+          {"session_states", session_states(agent)},
           {"sources", sources},
+          {"destinations", destinations_report(agent)},
           {"problems", problems}};
 }
 

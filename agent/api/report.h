@@ -15,7 +15,7 @@ namespace vxtap {
 
 // In the order of enum mirror_drop.
 inline constexpr std::array<const char*, MIRROR_DROPS> kDropReasons{
-    "no_device", "no_memory", "no_route", "no_neighbour", "link_down", "error"};
+    "no_device", "no_memory", "no_route", "no_neighbour", "link_down", "queue", "error"};
 
 // The object with what the daemon knows of it.
 nlohmann::ordered_json filter_report(const Agent& agent, const Filter& filter);

@@ -156,6 +156,12 @@ HttpResponse handle(Agent& agent, const HttpRequest& request) {
   }
 }
 
+HttpResponse handle_metrics(Agent& agent, const HttpRequest& request) {
+  if (request.segments == std::vector<std::string>{"metrics"}) return handle(agent, request);
+  return refusal(Error(Error::Kind::not_found, "NoSuchPath", "only /metrics is served here", "path",
+                       request.path));
+}
+
 uint64_t body_limit(const std::string& method, const std::vector<std::string>& segments) {
   const bool document = method == "PUT" && segments == std::vector<std::string>{"v1", "config"};
   return document ? kLongestDocument : kLongestBody;

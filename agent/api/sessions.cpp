@@ -49,11 +49,14 @@ HttpResponse list_sessions(Call& call) {
   const bool enabled = flag(call, "enabled");
   auto sessions = Json::array();
   for (const auto& [name, session] : call.agent.configuration().sessions) {
-    const auto& sources = session.sources;
+    const auto sources = call.agent.sources_of(session);
+    const auto is_wanted = [&](const SessionSource& s) {
+      return s.interface == *source || s.source == *source;
+    };
     if (!selected(call, session.group, session.tags) || (filter && *filter != session.filter) ||
         (destination && *destination != session.destination) ||
         (by_enabled && enabled != session.enabled) ||
-        (source && std::find(sources.begin(), sources.end(), *source) == sources.end())) {
+        (source && std::none_of(sources.begin(), sources.end(), is_wanted))) {
       continue;
     }
     sessions.push_back(session_report(call.agent, session));
@@ -136,7 +139,8 @@ HttpResponse list_sources(Call& call) {
 HttpResponse show_source(Call& call) {
   const auto report = session_report(call.agent, the_session(call));
   for (const auto& source : report.at("source_states")) {
-    if (source.at("interface") == call.name(1)) return answer(source);
+    if (source.at("interface") == call.name(1) || source.at("source") == call.name(1))
+      return answer(source);
   }
   throw Error(Error::Kind::not_found, "SourceNotFound",
               "is not a source of session '" + call.name() + "'", "interface", call.name(1));
