@@ -20,7 +20,8 @@ enum ExitCode {
   kInvalid = 2,
   kNotReachable = 3,
   kNotFound = 4,
-  kConflict = 5
+  kConflict = 5,
+  kUnhealthy = 6  // status --check
 };
 
 // What ends the command, with the message for stderr.

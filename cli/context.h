@@ -51,6 +51,7 @@ void add_rule_commands(CLI::App& app, const Context& context);     // rule …
 void add_session_commands(CLI::App& app, const Context& context);  // session …
 void add_source_commands(CLI::App& app, const Context& context);   // attach, detach
 void add_stats_command(CLI::App& app, const Context& context);
+void add_top_command(CLI::App& app, const Context& context);
 void add_explain_command(CLI::App& app, const Context& context);
 void add_config_commands(CLI::App& app, const Context& context);  // apply, export
 void add_status_commands(CLI::App& app, const Context& context);  // status, version

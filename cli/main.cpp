@@ -1,11 +1,13 @@
 // vxtap: the commands, and the way out.
 
+#include <algorithm>
 #include <clocale>
 #include <iostream>
 #include <stdexcept>
 #include <string_view>
 
 #include "cli/context.h"
+#include "cli/source.h"
 
 namespace {
 
@@ -30,7 +32,7 @@ void refuse_unknown(const CLI::App& app) {
 }
 
 int run(int argc, char** argv, Context& context) {
-  CLI::App app{"vxtap drives vxtapd, which mirrors this host's traffic to collectors."};
+  CLI::App app{"vxtap drives vxtapd, which mirrors this host's traffic to collectors.", "vxtap"};
   app.add_option("--socket", context.socket, "where the daemon's API listens")
       ->capture_default_str();
   app.add_option("-o,--output", context.output, "table for people, json for programs")
@@ -50,6 +52,7 @@ int run(int argc, char** argv, Context& context) {
   add_session_commands(app, context);
   add_source_commands(app, context);
   add_stats_command(app, context);
+  add_top_command(app, context);
   add_explain_command(app, context);
   add_config_commands(app, context);
   add_status_commands(app, context);
@@ -60,7 +63,9 @@ int run(int argc, char** argv, Context& context) {
   }
   // The commands run after everything was parsed: an option behind a command counts for it too.
   try {
-    app.parse(argc, argv);
+    auto words = vxtap::cli::keep_brackets({argv + 1, argv + argc});
+    std::reverse(words.begin(), words.end());  // as CLI11 wants them
+    app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) refuse_unknown(app);
     return app.exit(error) == 0 ? kDone : vxtap::cli::kInvalid;

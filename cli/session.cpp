@@ -42,7 +42,7 @@ void add_fields(Fields& fields, bool update) {
   fields.text("filter", "the filter whose rules decide")->type_name(names::kFilter);
   fields.text("destination", "IPv4 or IPv6 address of the collector")->type_name("IP");
   fields.number("priority", "1-32766; the smallest is tried first")->type_name("N");
-  fields.list("--source", "sources", "names of interfaces; may be given several times");
+  fields.list("--source", "sources", "names or patterns of interfaces; may be given several times");
   fields
       .number("vni", std::string("0-16777215, or auto ") +
                          (update ? "to keep the one it has" : "for one that no other session uses"))

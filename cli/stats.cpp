@@ -73,12 +73,29 @@ void stats(const Context& context, const StatsOptions& options) {
         [&](const Json& json) { print_tables(json, options.rules); });
 }
 
-// Until the user ends it. A terminal is cleared before each round.
+// What was said once need not be said in each round.
+void say_once(std::string& said, const std::string& message) {
+  if (said != message && !message.empty()) {
+    std::cerr << "vxtap: " << visible(message) << "; trying again" << std::endl;
+  }
+  said = message;
+}
+
+// Until the user ends it. A terminal is cleared before each round. A daemon that goes away while it
+// is watched comes back; one that is not there at the beginning is a mistake.
 void watch(const Context& context, const StatsOptions& options) {
   const bool terminal = isatty(STDOUT_FILENO) != 0 && !context.json();
-  for (;;) {
-    if (terminal) std::cout << "\033[H\033[2J";
-    stats(context, options);
+  std::string said;
+  for (bool first = true;; first = false) {
+    if (terminal) std::cout << "\033[H\033[2J" << std::flush;
+    try {
+      stats(context, options);
+      say_once(said, "");
+    } catch (const Failure& failure) {
+      if (first || (failure.code != kNotReachable && failure.code != kDaemonFailed)) throw;
+      if (terminal) said.clear();  // the screen was cleared too
+      say_once(said, failure.what());
+    }
     if (!terminal && !context.json()) std::cout << '\n';
     std::cout.flush();
     if (!std::cout) return;

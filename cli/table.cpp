@@ -1,27 +1,12 @@
 #include "cli/table.h"
 
 #include <algorithm>
-#include <cwchar>
 #include <iostream>
+
+#include "cli/text.h"
 
 namespace vxtap::cli {
 namespace {
-
-// Columns on a terminal, not bytes or characters: names may be in any script.
-size_t width(const std::string& text) {
-  size_t columns = 0;
-  mbstate_t state{};
-  for (size_t i = 0; i < text.size();) {
-    wchar_t character = 0;
-    const size_t length = std::mbrtowc(&character, text.data() + i, text.size() - i, &state);
-    const bool valid = length > 0 && length <= text.size() - i;
-    const int wide = valid ? wcwidth(character) : 1;
-    columns += static_cast<size_t>(std::max(wide, 0));
-    i += valid ? length : 1;
-    if (!valid) state = {};
-  }
-  return columns;
-}
 
 bool is_number(const std::string& text) {
   return !text.empty() && std::all_of(text.begin(), text.end(),
@@ -32,14 +17,14 @@ bool is_number(const std::string& text) {
 
 std::vector<std::string> Table::cells(size_t column) const {
   size_t widest = 0;
-  for (const auto& row : rows_) widest = std::max(widest, width(row.at(column)));
+  for (const auto& row : rows_) widest = std::max(widest, text::width(row.at(column)));
   const bool numbers = std::all_of(rows_.begin() + 1, rows_.end(),
                                    [&](const auto& row) { return is_number(row.at(column)); });
   const bool last = column + 1 == rows_.front().size();
   std::vector<std::string> result;
   for (const auto& row : rows_) {
     const auto& cell = row.at(column);
-    const std::string blanks(widest - width(cell), ' ');
+    const std::string blanks(widest - text::width(cell), ' ');
     if (numbers && rows_.size() > 1) {
       result.push_back(blanks + cell);
     } else {
