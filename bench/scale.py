@@ -57,7 +57,7 @@ def seconds_to_ready(lab):
     """By the daemon's own log, since whoever waits for it looks only now and then."""
     start = time.time()
     log = lab.start_daemon().log.read_text()
-    line = next(line for line in log.splitlines() if "ready" in line)
+    line = next(line for line in log.splitlines() if "ready: " in line)
     stamp = line[1:line.index("]")]  # [2026-01-31 12:00:00.000]
     return datetime.datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S.%f").timestamp() - start
 
