@@ -4,6 +4,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <string_view>
 
 #include "agent/model/document.h"
 #include "agent/model/value.h"
@@ -95,7 +96,7 @@ std::string random_interface(Random& random) {
   std::string name;
   while (name.size() < length) {
     const auto character = printable_character(random);
-    const bool allowed = character != "/" && character != ":" && character != " ";
+    const bool allowed = std::string_view("/: *?[\\").find(character) == std::string_view::npos;
     if (allowed && name.size() + character.size() <= length) name += character;
   }
   return name == "." || name == ".." ? random_interface(random) : name;
@@ -219,10 +220,19 @@ Session random_session(Random& random, const std::string& name, const std::strin
   session.tags = random_tags(random);
   std::set<std::string> sources;
   for (size_t count = random.number<size_t>(0, 4); sources.size() < count;) {
-    sources.insert(random_interface(random));
+    auto source = random_interface(random);
+    if (random.chance(20)) {
+      source += "*";
+    } else if (random.chance(20)) {
+      source.insert(0, "netns:web/");
+    }
+    sources.insert(std::move(source));
   }
   session.sources.assign(sources.begin(), sources.end());
   random.shuffle(session.sources);
+  for (auto& source : session.sources) {
+    if (random.chance(20)) source += ":flip";
+  }
   session.destination = random_destination(random);
   if (random.chance(60)) session.vni = random.number_or_bound(0U, 16777215U);
   session.priority = random.number_or_bound(1U, 32766U);

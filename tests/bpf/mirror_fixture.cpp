@@ -29,7 +29,7 @@ struct MirrorFixture::Snapshot {
   std::map<std::tuple<uint32_t, std::string, Direction, uint32_t>, std::pair<uint64_t, bool>> rules;
 };
 
-MirrorFixture::MirrorFixture() : tunnel_(network_, kPort), datapath_(kPort) {
+MirrorFixture::MirrorFixture() : tunnel_(network_, kPort, pins_), datapath_(kPort, pins_) {
   datapath_.use_devices(tunnel_.devices());
 }
 
@@ -42,8 +42,8 @@ void MirrorFixture::configure(const std::string& text) {
     surroundings.paths[session.destination] = {.mtu = kPathMtu, .local = true};
   }
   // What earlier configurations have counted would make every snapshot longer.
-  datapath_.forget_counters([](uint32_t) { return true; },
-                            [](mirror_rule_counter_key) { return true; });
+  datapath_.counters().forget([](uint32_t) { return true; },
+                              [](mirror_rule_counter_key) { return true; });
   datapath_.publish(compile(configuration_, surroundings, ids_, rule_tables_));
   rule_tables_.keep_only(configuration_);
 }
@@ -72,11 +72,11 @@ void MirrorFixture::expect(const std::vector<Row>& rows) {
 MirrorFixture::Snapshot MirrorFixture::snapshot() const {
   Snapshot result;
   auto ids = ids_;
-  const auto matched = datapath_.rule_counters();
-  result.source = datapath_.source_counters(ids.source(kSource));
+  const auto matched = datapath_.counters().of_rules();
+  result.source = datapath_.counters().of_source(ids.source(kSource));
   for (const auto& [name, session] : configuration_.sessions) {
     for (const Direction direction : kDirections) {
-      const auto counters = datapath_.counters(ids.counter(name, kSource), direction);
+      const auto counters = datapath_.counters().of(ids.counter(name, kSource), direction);
       result.total.matched_packets += counters.matched_packets;
       result.total.matched_bytes += counters.matched_bytes;
       result.total.mirrored_packets += counters.mirrored_packets;

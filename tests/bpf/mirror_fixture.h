@@ -58,6 +58,7 @@ class MirrorFixture : public testing::Test {
   Snapshot snapshot() const;
 
   Network network_;
+  Pins pins_;
   TunnelOwner tunnel_;
   Datapath datapath_;
   Ids ids_;

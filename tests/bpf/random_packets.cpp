@@ -257,13 +257,13 @@ const std::vector<Rule>& random_list(Random& random, const Document& document,
 
 }  // namespace
 
-Scene random_scene(Random& random) {
+Scene random_scene(Random& random, size_t most_rules) {
   Scene scene;
   for (int i = 0; i < 3; ++i) scene.collectors.push_back(random_destination(random));
   scene.pool = random_pool(random, scene.collectors);
   for (int i = random.number(1, 4); i > 0; --i) {
     Filter filter{"f" + std::to_string(i), {}, {}, {}, {}};
-    for (auto& rules : filter.rules) rules = random_rules(random, 40, scene.pool);
+    for (auto& rules : filter.rules) rules = random_rules(random, most_rules, scene.pool);
     scene.document.filters.push_back(std::move(filter));
   }
   return scene;

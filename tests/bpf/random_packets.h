@@ -19,8 +19,8 @@ struct Scene {
   Document document;
 };
 
-// Some filters of 0–40 rules per direction, no session.
-Scene random_scene(Random& random);
+// Some filters of 0–`most_rules` rules per direction, no session.
+Scene random_scene(Random& random, size_t most_rules);
 
 // 1–5 sessions over the scene's filters in place of those that it has, nearly all of them on the
 // interface.

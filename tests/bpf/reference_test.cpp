@@ -20,7 +20,9 @@ namespace vxtap::test {
 namespace {
 
 constexpr uint64_t kPairs = 120000;
-constexpr int kSessionSets = 3;  // over the same filters: a switch to others takes far longer
+constexpr size_t kFewRules = 40;
+constexpr size_t kManyRules = 1000;  // of a direction: decision trees of some depth
+constexpr int kSessionSets = 3;      // over the same filters: a switch to others takes far longer
 constexpr int kPacketsOfASet = 500;
 constexpr int kCountedOne = 40;  // in so many packets: also goes through, with its counters
 
@@ -127,10 +129,10 @@ std::string hex(const Bytes& bytes) {
 class Reference : public MirrorFixture {
  protected:
   // The programs on random filters, with one set of sessions after another.
-  void compare_scene(uint64_t seed) {
+  void compare_scene(uint64_t seed, size_t most_rules) {
     SCOPED_TRACE("VXTAP_TEST_SEED=" + std::to_string(seed));
     Random random(seed);
-    auto scene = random_scene(random);
+    auto scene = random_scene(random, most_rules);
     for (int i = 0; i < kSessionSets; ++i) {
       draw_sessions(random, scene, kSource);
       ASSERT_NO_FATAL_FAILURE(compare_packets(scene, random));
@@ -216,13 +218,22 @@ constexpr Share kShares[] = {{"collect", 20},
 TEST_F(Reference, the_program_decides_as_plain_code_does) {
   const uint64_t pairs = environment_number("VXTAP_TEST_PAIRS", kPairs);
   for (uint64_t seed = first_seed(); tally_.packets() < pairs; ++seed) {
-    ASSERT_NO_FATAL_FAILURE(compare_scene(seed));
+    ASSERT_NO_FATAL_FAILURE(compare_scene(seed, kFewRules));
   }
   std::cout << tally_.packets() << " pairs, " << counted_
             << " of them with counters: " << tally_.text() << std::endl;
   // A test of nothing but misses would prove nothing.
   for (const auto& [what, least] : kShares) EXPECT_GE(tally_.percent(what), least) << what;
   EXPECT_GE(counted_, tally_.packets() / 60);
+}
+
+TEST_F(Reference, also_with_many_rules) {
+  const uint64_t pairs = environment_number("VXTAP_TEST_PAIRS", kPairs) / 4;
+  for (uint64_t seed = first_seed(); tally_.packets() < pairs; ++seed) {
+    ASSERT_NO_FATAL_FAILURE(compare_scene(seed, kManyRules));
+  }
+  std::cout << tally_.packets() << " pairs: " << tally_.text() << std::endl;
+  for (const auto* what : {"collect", "ignore"}) EXPECT_GE(tally_.percent(what), 20) << what;
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 """What does not depend on the kernel: API, command line, state. The labs are those of ../netns."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -8,25 +7,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "netns"))
 
+from fixtures import lab, mirror, need_root  # noqa: E402, F401
 from mirror import Mirror  # noqa: E402
 
 
 def pytest_configure():
-    if os.geteuid() != 0:
-        pytest.exit("these tests need root, to make network namespaces", 1)
-
-
-@pytest.fixture
-def lab():
-    """Without a daemon yet."""
-    with Mirror() as made:
-        yield made
-
-
-@pytest.fixture
-def mirror(lab):
-    lab.start_daemon()
-    return lab
+    need_root()
 
 
 @pytest.fixture(scope="module")

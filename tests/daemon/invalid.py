@@ -149,6 +149,11 @@ NO_ADDRESS = ["", "collector", "10.91.0", "10.91.0.256", "10.91.0.2/32", "10.91.
               " 10.91.0.2", "10.91.0.2 ", "fd91::2%und0", "[fd91::2]", "fd91:::2", "0x0a5b0002",
               "10.91.0.2\0"]
 NO_INTERFACE = ["", ".", "..", "a/b", "a:b", "a b", "a\tb", "a\0b", "a" * 16, "ü" * 8]
+NO_NAMESPACE = ["netns:", "netns:web", "netns:web/", "netns:/eth0", "netns:../eth0", "netns:./eth0", "netns:a/b/eth0",
+                "netns:web/..", "netns:web/eth 0", "netns:web/" + "a" * 16, "netns:a\tb/eth0", "netns:" + "a" * 256 + "/b"]
+NO_PATTERN = [("veth[", "not closed"), ("[]", "not closed"), ("a*/b", "no name holds"),
+              ("a *", "no name holds"), ("a*:b", "no name holds"), ("a" * 15 + "?", "15 bytes"),
+              ("[ab]" * 16, "15 bytes"), ("*" * 65, "64 bytes"), ("a\\", "nothing follows")]
 
 
 def sessions():
@@ -173,12 +178,18 @@ def sessions():
     rows += wrong_types("session", "filter", "string", 7, [], {})
     rows += [refused("session", {"sources": [name]}, "InvalidInterface", "1-15", field="sources[0]",
                      value=name) for name in NO_INTERFACE]
+    rows += [refused("session", {"sources": [name]}, "InvalidNamespace", "netns:NAME/INTERFACE", field="sources[0]",
+                     value=name) for name in NO_NAMESPACE]
+    rows += [refused("session", {"sources": [name]}, "InvalidPattern", rule, field="sources[0]",
+                     value=name) for name, rule in NO_PATTERN]
     rows += [refused("session", {"sources": [value]}, "InvalidType", "string", field="sources[0]",
                      value=json.dumps(value)) for value in (5, None, True, ["a"], {})]
     rows += wrong_types("session", "sources", "list", "src0", 5, {}, True)
     rows += [refused("session", {"sources": ["a", "b", "a"]}, "DuplicateSource", "twice",
                      field="sources[2]", value="a")]
-    rows += accepted("session", "sources", [], ["a" * 15, "ü" * 7, "eth0.100", "br-lan"])
+    rows += accepted("session", "sources", [], ["a" * 15, "ü" * 7, "eth0.100", "br-lan"],
+                     ["veth*", "eth[0-9]:flip", "[]a]?" + "b" * 13 + "*", "src0:flip"],
+                     ["netns:web/eth0", "netns:/proc/1/ns/net/eth0:flip", "netns:a b/ü", "netns:/x/y"])
     rows += relations()
     return rows
 

@@ -142,8 +142,9 @@ def test_codes_are_those_of_the_sources():
     code = re.compile(r'(?:\bKind::\w+,|\brefuse\(|\brefusal\(\s*\d+,)\s*"([A-Z]\w+)"')
     agent = Path(__file__).resolve().parents[2] / "agent"
     given = {found for file in agent.rglob("*.cpp") for found in code.findall(file.read_text())}
-    at_start = {"AlreadyRunning", "DeviceNameTaken", "FileNotReadable", "KernelTooOld",
-                "NotPermitted", "Socket", "StateInUse", "StateNotWritable", "StateTooNew"}
+    at_start = {"AlreadyRunning", "CannotListen", "DeviceNameTaken", "FileNotReadable", "InvalidEndpoint",
+                "InvalidPath", "InvalidValue", "KernelTooOld", "NotBpfFileSystem", "NotPermitted", "NotPinned",
+                "Socket", "StateInUse", "StateNotWritable", "StateTooNew", "UnknownGroup"}
     explained = {"MalformedPacket"}  # a decision, not a refusal
     documented = set().union(*(codes for operation in [None, *DOCUMENT.operations]
                                for codes in DOCUMENT.codes(operation).values()))
@@ -413,7 +414,10 @@ VALUES = {
                                    "10.0.0.1/32", "10.0.0.1 ", "10.0.0.1\0", "fd00::1%src0"],
     (*SESSION_AT, "sources"): [
         [], ["a"], ["a", "b"], ["a", "a"], ["x" * 15], ["x" * 16], [""], ["."], [".."], ["..."],
-        ["a b"], ["a/b"], ["a:b"], ["a\nb"], ["a\x7f"], ["ä.1"]]}
+        ["a b"], ["a/b"], ["a:b"], ["a\nb"], ["a\x7f"], ["ä.1"],
+        ["a:flip"], ["x" * 15 + ":flip"], ["a", "a:flips"], [".:flip"], [":flip"], ["veth*", "eth[0-9]:flip"],
+        ["*" * 64], ["*" * 65], ["a*/"], ["a* "], ["netns:web/eth0", "netns:/a/b/c:flip"], ["netns:web"], ["netns:../a"], ["netns:a/b/c"], ["netns:a/" + "b" * 16],
+        ["netns:" + "a" * 255 + "/b"], ["netns:" + "a" * 256 + "/b"], ["netns:a/.."], ["a*:b"], ["a[/]"], ["a*\x7f"], ["a*\n"]]}
 
 
 @pytest.mark.parametrize("steps", VALUES, ids=text)
@@ -480,7 +484,9 @@ RULE_FAULTS = {"OutOfRange": {"priority": 0}, "InvalidPolicy": {"policy": "drop"
 RULES_FAULTS = {**{code: {"inbound": [{**RULE, **fault}]} for code, fault in RULE_FAULTS.items()},
                 "DuplicatePriority": {"outbound": [RULE, RULE]},
                 "TooManyRules": {"inbound": rules(LIMIT + 1)}}
-SOURCE_FAULTS = {"InvalidInterface": {"sources": ["a b"]}, "OwnDevice": {"sources": ["vxtap0"]}}
+SOURCE_FAULTS = {"InvalidInterface": {"sources": ["a b"]}, "InvalidPattern": {"sources": ["veth["]},
+                 "InvalidNamespace": {"sources": ["netns:web"]},
+                 "OwnDevice": {"sources": ["vxtap0"]}}
 SESSION_FAULTS = {**LABEL_FAULTS, **SOURCE_FAULTS, "OutOfRange": {"priority": 0},
                   "UnknownFilter": {"filter": "nosuch"},
                   "InvalidAddress": {"destination": "10.0.0"},
@@ -551,6 +557,8 @@ def path_faults(operation):
                              "InvalidDirection": {"direction": "in"}}}
     if operation.method == "POST":
         faults["{interface}"] = {"InvalidInterface": {"interface": "a b"},
+                                 "InvalidPattern": {"interface": "veth["},
+                                 "InvalidNamespace": {"interface": "netns:web"},
                                  "OwnDevice": {"interface": "vxtap0"},
                                  "SourceIsDestination": {"interface": "und0"}}
         faults["{name}/rules"] = {"TooManyRules": {"name": "full"}}

@@ -136,16 +136,20 @@ def test_examples_work(shared, tmp_path):
     wrapper = tmp_path / "vxtap"
     wrapper.write_text(f'#!/bin/sh\nexec {VXTAP} --socket {shared.socket} "$@"\n')
     wrapper.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "TERM": "xterm"}
     (tmp_path / "mirror.json").write_text(json.dumps(DOCUMENT))
     (tmp_path / "capture.pcap").write_bytes(bytes.fromhex("d4c3b2a1020004000000000000000000"
                                                           "0000040001000000"))
     for path in commands():
         for example in examples(*path):
             shared.apply(objects_before(example), "--prune")
-            endless = "--watch" in example or path == ("top",)
+            live = path == ("top",) and "--once" not in example
+            endless = "--watch" in example or live
+            shell = ["sh", "-c", example]
+            if live:  # it needs a terminal
+                shell = ["script", "--quiet", "--command", example, "/dev/null"]
             limit = ["timeout", "--signal", "INT", "2"] if endless else []
-            done = run(*limit, "sh", "-c", example, check=False, cwd=tmp_path, env=environment)
+            done = run(*limit, *shell, check=False, cwd=tmp_path, env=environment)
             assert done.returncode == (124 if endless else 0), (example, done.stderr)
             assert done.stdout or not endless, example
 
@@ -295,9 +299,15 @@ def test_stats_tables(shared):
 
 
 def test_status_table(shared):
-    sources = tables(shared.vxtap("status").stdout)[1]
-    assert sources == [["SOURCE", "STATE", "SESSIONS"], ["eth0", "active", "ids,npm"],
-                       ["src0", "active", "npm"]]
+    _, sessions, sources, destinations, _ = tables(shared.vxtap("status").stdout)
+    assert sessions[0] == ["SESSION", "STATE", "DESTINATION", "VNI", "ACTIVE SOURCES", "WHY"]
+    assert sessions[1][:5] == ["ids", "mirroring", "10.91.0.2", "42", "1 of 1"]
+    assert sessions[2][:5] == ["npm", "stopped", "fd91::2", "43", "2 of 2"]
+    assert "session start" in sessions[2][5]
+    assert sources == [["SOURCE", "STATE", "WRITTEN AS", "SESSIONS", "WHY"],
+                       ["eth0", "active", "eth0", "ids,npm", ""], ["src0", "active", "src0", "npm", ""]]
+    assert destinations[0] == ["DESTINATION", "LEAVES BY", "OUTER HEADERS", "WHY"]
+    assert destinations[1][:2] == ["10.91.0.2", "und0"]
 
 
 def test_fields_are_aligned(shared):
@@ -352,7 +362,7 @@ def test_colour(shared, command):
     plain = at_rest(shared.vxtap(*command).stdout)
     assert "\033" not in plain
     # A header is bold.
-    bold = re.sub(r"^((?:NAME|DIRECTION|SESSION|SOURCE) .*)$", "\033[1m\\1\033[0m", plain,
+    bold = re.sub(r"^((?:NAME|DIRECTION|SESSION|SOURCE|DESTINATION) .*)$", "\033[1m\\1\033[0m", plain,
                   flags=re.MULTILINE)
     assert at_rest(on_a_terminal(shared, *command, NO_COLOR="")) == bold
     assert at_rest(on_a_terminal(shared, *command, NO_COLOR="1")) == plain

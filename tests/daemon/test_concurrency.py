@@ -180,7 +180,8 @@ def test_answers_of_an_older_version(mirror, api):
     first = api.call("POST", f"{IDS}/stop", idempotency_key="k")
     assert mirror.daemon.stop() == 0
     with closing(sqlite3.connect(Path(mirror.state) / "vxtap.db")) as database:
-        database.executescript("ALTER TABLE answers DROP COLUMN headers; PRAGMA user_version = 2")
+        database.executescript("ALTER TABLE answers DROP COLUMN headers; DROP TABLE counters;"
+                               "PRAGMA user_version = 2")
     mirror.start_daemon()
     with connected(mirror) as client:
         head = f"POST {IDS}/stop HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\n\r\n"
@@ -601,7 +602,7 @@ def test_full_disk(lab):
     mount = f'mount -t tmpfs -o size=512k state {lab.state} && exec "$@"'
     lab.daemon = lab.start("host", "sh", "-c", mount, "sh", str(BIN / "vxtapd"),
                            "--socket", lab.socket, "--state-dir", lab.state)
-    lab.daemon.wait_for_line("ready")
+    lab.daemon.wait_for_line("ready: ")
     api = CheckedApi(lab.socket)
     api.do("PUT", CONFIG, BASE)
     before = api.do("GET", CONFIG)

@@ -609,7 +609,7 @@ def test_mirror_goes_on(shared, api):
     with unchanged(api):
         for row, way in running:
             assert api.send_request(way.request).status == row.status, way.request
-    assert pings.popen.wait(60) == 0
+    assert pings.popen.wait(60) == 0, pings.log.read_text()
     after = shared.session()["totals"]
     for counter in ("matched_packets", "mirrored_packets"):
         assert after[counter] - before[counter] == 600

@@ -5,8 +5,10 @@ Offloads are off, so that every packet that a capture sees is a packet of the wi
 """
 
 import itertools
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -45,7 +47,7 @@ def wait_for(what, condition):
 
 
 def sweep():
-    """Removes the namespaces of test runs whose process is gone."""
+    """Removes the namespaces and BPF file systems of test runs whose process is gone."""
     for line in run("ip", "netns", "list").stdout.splitlines():
         match = re.match(PREFIX + r"(\d+)-", line)
         if match and not Path(f"/proc/{match[1]}").exists():
@@ -53,6 +55,11 @@ def sweep():
             for pid in run("ip", "netns", "pids", name).stdout.split():
                 os.kill(int(pid), signal.SIGKILL)
             run("ip", "netns", "delete", name)
+    for mount in re.findall(r"^\S+ (\S+) bpf ", Path("/proc/self/mounts").read_text(), re.MULTILINE):
+        match = re.search(f"/{PREFIX}" + r"(\d+)-[^/]*$", str(Path(mount).parent))
+        if match and not Path(f"/proc/{match[1]}").exists():
+            run("umount", mount)
+            shutil.rmtree(Path(mount).parent)
 
 
 class Process:
@@ -85,16 +92,19 @@ class Lab:
 
     def __init__(self, underlay_mtu=9000):
         sweep()
-        self.directory = tempfile.TemporaryDirectory(prefix="vxtap-test-")
+        self.directory = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-")
         self.path = Path(self.directory.name)
         self.socket = str(self.path / "vxtapd.sock")
         self.state = str(self.path / "state")
+        self.pins = self.path / "bpf"  # not under /sys, which `ip netns exec` hides
         self.processes = []
         self.daemon = None
         number = next(numbers)  # a process may have several labs
         self.names = {role: f"{PREFIX}{os.getpid()}-{number}-{role}"
                       for role in self.ROLES}
         try:
+            self.pins.mkdir()
+            run("mount", "-t", "bpf", "bpf", str(self.pins))
             self._namespaces()
             self._make(underlay_mtu)
         except BaseException:
@@ -123,6 +133,12 @@ class Lab:
     def offloads(self, role, device, switch):
         self.run(role, "ethtool", "-K", device, *(word for name in OFFLOADS for word in (name, switch)))
 
+    def rename(self, role, old, new):
+        """Before 6.2 the kernel renames nothing that is up."""
+        self.run(role, "ip", "link", "set", old, "down")
+        self.run(role, "ip", "link", "set", old, "name", new)
+        self.run(role, "ip", "link", "set", new, "up")
+
     def _addresses(self):
         ends = (("client", "cli0", CLIENT, CLIENT6), ("host", "src0", HOST, HOST6),
                 ("host", "und0", "10.91.0.1", "fd91::1"),
@@ -150,10 +166,16 @@ class Lab:
         self.processes.append(process)
         return process
 
-    def start_daemon(self, *options):
-        self.daemon = self.start("host", str(BIN / "vxtapd"), "--socket", self.socket,
-                                 "--state-dir", self.state, *options)
-        self.daemon.wait_for_line("ready")
+    def daemon_command(self, *options, **settings):
+        """With these settings, unless the options name a file of others."""
+        config = self.path / "settings.json"
+        config.write_text(json.dumps({"pin_dir": str(self.pins / "vxtap"), **settings}))
+        named = () if "--config" in options else ("--config", str(config))
+        return [str(BIN / "vxtapd"), "--socket", self.socket, "--state-dir", self.state, *named, *options]
+
+    def start_daemon(self, *options, **settings):
+        self.daemon = self.start("host", *self.daemon_command(*options, **settings))
+        self.daemon.wait_for_line("ready: ")
         return self.daemon
 
     def vxtap(self, *arguments, check=True, **options):
@@ -171,4 +193,6 @@ class Lab:
         for name in self.names.values():
             if Path("/run/netns", name).exists():
                 run("ip", "netns", "delete", name)
+        if self.pins.is_mount():
+            run("umount", str(self.pins))
         self.directory.cleanup()

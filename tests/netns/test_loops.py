@@ -56,7 +56,7 @@ class SecondMirror:
         self.socket = str(lab.path / "second.sock")
         daemon = lab.start("collector", str(BIN / "vxtapd"), "--socket", self.socket, "--state-dir",
                            lab.state + "-second")
-        daemon.wait_for_line("ready")
+        daemon.wait_for_line("ready: ")
 
     def vxtap(self, *arguments, **options):
         return run(str(BIN / "vxtap"), "--socket", self.socket, *arguments, **options)
@@ -115,7 +115,9 @@ def test_overlay_as_a_source(mirror):
         assert source["inbound"]["matched_packets"] == source["outbound"]["matched_packets"] == PINGS
 
 
-@pytest.mark.parametrize("sources,packet_length", [(["overlay", "und0"], 8500), (["overlay"], 128)])
+@pytest.mark.parametrize("sources,packet_length", [(["overlay", "und0"], 8500), (["overlay"], 128),
+    # On a kernel without TCX the tunnels would nest too deep.
+    pytest.param(["overlay", "und0"], 128, marks=pytest.mark.any_kernel)])
 def test_super_packets_of_an_overlay(mirror, sources, packet_length):
     """On the underlay they are one UDP packet outside and many TCP segments inside."""
     add_overlay(mirror)
@@ -138,7 +140,9 @@ def test_super_packets_of_an_overlay(mirror, sources, packet_length):
     wire = [frame for frame in outer.stop() if frame[headers + 12:headers + 14] == b"\x08\x00"]
     references = {"overlay": [frame[headers:] for frame in wire], "und0": wire}
     expected = [cut(frame, packet_length) for source in sources for frame in references[source]]
-    assert not differences(expected, [decapsulate(frame).inner for frame in copies.stop()])
+    # Single packets of the overlay on its underlay are copied whole.
+    got = [cut(decapsulate(frame).inner, packet_length) for frame in copies.stop()]
+    assert not differences(expected, got)
     for source in mirror.session()["sources"]:
         frames = references[source["interface"]]
         assert source["outbound"]["matched_packets"] == len(frames)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 
 import pytest
 from capture import Capture
@@ -242,18 +241,6 @@ def test_foreign_filters_stay(lab):
     assert [text.split("rule hit")[0] for text in after] == [t.split("rule hit")[0] for t in before]
 
 
-def test_after_a_kill(mirror):
-    mirror.apply(mirror.document(UDP))
-    mirror.daemon.stop(signal.SIGKILL)
-    mirror.udp(HOST, "5353", "5", "64")
-    mirror.start_daemon()
-    mirror.apply(mirror.document(UDP))
-    collector = collector_capture(mirror)
-    mirror.udp(HOST, "5353", "5", "64")
-    assert len(mirror.copies(collector)) == 5
-    assert mirror.session()["totals"]["matched_packets"] == 5
-
-
 def refused(lab, *options, code=1, **popen):
     done = run(*lab.command("host", str(BIN / "vxtapd"), "--socket", lab.socket + "2", "--state-dir",
                             lab.state + "2", *options), check=False, **popen)
@@ -283,8 +270,7 @@ def test_refuses_to_start(lab):
     assert done.returncode == 1 and "root" in done.stderr and len(done.stderr.splitlines()) == 1
     without_bpf = "-bpf,-sys_admin,-perfmon"
     done = run(*lab.command("host", "setpriv", f"--bounding-set={without_bpf}",
-                            f"--inh-caps={without_bpf}", str(BIN / "vxtapd"), "--socket",
-                            lab.socket, "--state-dir", lab.state), check=False)
+                            f"--inh-caps={without_bpf}", *lab.daemon_command()), check=False)
     assert done.returncode == 1 and "CAP_BPF" in done.stderr
     assert len(done.stderr.splitlines()) == 1 and not left()
     lab.start_daemon()

@@ -93,6 +93,18 @@ TEST(Compile, chains_by_priority) {
   EXPECT_EQ(result.slots[0].attachment.rule_count[MIRROR_OUTBOUND], 0U);
 }
 
+TEST(Compile, patterns_and_flip) {
+  const auto input = configuration({session("s", 1, {"eth[0-9]:flip", "e*", "eth1"})});
+  Ids ids;
+  RuleTables tables;
+  const auto result = compile(
+      input, {{{"eth0", {4}}, {"eth1", {5}}, {"ens1", {6}}, {"lo", {1}}}, {}, {}}, ids, tables);
+  std::map<uint32_t, int> flips;  // by ifindex
+  for (const auto& [slot, attachment] : result.slots) flips[slot.ifindex] = attachment.flip;
+  EXPECT_EQ(flips, (std::map<uint32_t, int>{{4, 1}, {5, 0}, {6, 0}}));
+  EXPECT_EQ(ids.counted_sources("s"), (std::set<std::string>{"ens1", "eth0", "eth1"}));
+}
+
 TEST(Compile, limits_of_the_path) {
   auto input = configuration({session("s", 1, {"eth0"})});
   Surroundings surroundings{{{"eth0", {4}}}, {}, {}};
@@ -141,7 +153,7 @@ TEST(Compile, a_filter_is_compiled_once_for_as_long_as_it_is_the_same) {
   input.filters["f"] = std::make_shared<const Filter>(changed);
   const auto second = compile(input, surroundings, ids, tables).rule_tables;
   EXPECT_NE(second, first);
-  EXPECT_EQ(second.at(0)->size(), 1U);
+  EXPECT_EQ(second.at(0)->rules.size(), 1U);
 }
 
 }  // namespace
