@@ -136,11 +136,12 @@ def check_counters(counters, references, copies):
 
 
 def check_with_tshark(lab, path):
-    """A tool that others wrote finds no checksum wrong, in the copies or around them."""
+    """A tool that others wrote finds no checksum wrong, in the copies or around them. Linux itself sends a TCP
+    checksum of 0 as 0xffff, which is right but not what the tool expects: one packet in 65,536."""
     layers = ("ip", "tcp", "udp", "icmp", "icmpv6")
     options = [word for layer in layers[:3] for word in ("-o", f"{layer}.check_checksum:TRUE")]
     bad = " || ".join(f"{layer}.checksum.status == Bad" for layer in layers)
-    found = lab.run("collector", "tshark", "-r", str(path), *options, "-Y", bad)
+    found = lab.run("collector", "tshark", "-r", str(path), *options, "-Y", f"({bad}) && !tcp.checksum.ffff")
     assert found.stdout == ""
 
 
