@@ -79,8 +79,9 @@ class Churn:
             self.api.ask("DELETE", f"/v1/sessions/s{number}")
 
     def rules(self):
+        """Which nothing but TCP matches: what the kernels say among themselves is none of the stream's copies."""
         priority = self.rng.randint(11, 20)
-        rule = {"direction": "inbound", "priority": priority, "policy": "collect"}
+        rule = {"direction": "inbound", "priority": priority, "policy": "collect", "protocol": "tcp"}
         if self.api.ask("POST", "/v1/filters/f/rules", rule)[0] != 201:
             self.api.ask("DELETE", f"/v1/filters/f/rules/inbound/{priority}")
 
