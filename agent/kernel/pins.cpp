@@ -122,15 +122,19 @@ void Pins::pin_link(int fd, const std::string& name) {
   if (enabled()) check(bpf_obj_pin(fd, link(name).c_str()), "pinning the link " + name);
 }
 
+// First: the kernel lets go of what a removed pin held only some time after that, and until then two
+// programs could stand side by side.
 void Pins::remove_link(const std::string& name) noexcept {
+  if (!enabled()) return;
+  if (const Fd there = open_link(name)) bpf_link_detach(there.get());
   std::error_code error;
-  if (enabled()) fs::remove(link(name), error);
+  fs::remove(link(name), error);
 }
 
 void Pins::keep_links(const std::set<std::string>& names) noexcept {
-  std::error_code error;
   for (const auto& path : entries(own_ / "links")) {
-    if (!names.contains(path.filename().string())) fs::remove(path, error);
+    const auto name = path.filename().string();
+    if (!names.contains(name)) remove_link(name);
   }
 }
 
