@@ -156,7 +156,7 @@ static long visit_node(__u32 step, void *context)
 		return 0;
 	}
 	search->node = ++search->root;
-	return 0;
+	return node->kind == MIRROR_NODE_FINAL_RULE;
 }
 
 /* The trees ask for all that they look at; a packet that does not show it is matched against one rule

@@ -93,7 +93,8 @@ enum mirror_node_kind {
 	MIRROR_NODE_JUMP = 2,      /* to node `target` */
 	MIRROR_NODE_RULE = 3,      /* rule `target` may match; if it does not, go to the node behind */
 	MIRROR_NODE_LAST_RULE = 4, /* the same, but nothing is behind */
-	MIRROR_NODE_END = 5        /* stands behind the roots of a table's trees */
+	MIRROR_NODE_END = 5,       /* no rule of this tree matches, and no tree follows; also behind the roots */
+	MIRROR_NODE_FINAL_RULE = 6 /* rule `target` may match; nothing is behind, and no tree follows */
 };
 
 struct mirror_node {

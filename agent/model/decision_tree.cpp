@@ -13,7 +13,7 @@
 namespace vxtap {
 namespace {
 
-constexpr size_t kLeaf = 4;                            // rules that are not worth a cut
+constexpr size_t kLeaf = 1;                            // rules that are not worth a cut
 constexpr size_t kNodesPerRule = 8;                    // at most, so that memory stays bounded
 constexpr size_t kHiders = 8;                          // earlier rules that each is held against
 constexpr size_t kDeepest = 20;                        // cuts
@@ -236,6 +236,12 @@ class TreeBuilder {
   std::vector<mirror_node>& nodes_;
 };
 
+// Of the last tree, so that no step is spent on finding out that it is.
+void end_search(mirror_node& node) {
+  if (node.kind == MIRROR_NODE_NONE) node.kind = MIRROR_NODE_END;
+  if (node.kind == MIRROR_NODE_LAST_RULE) node.kind = MIRROR_NODE_FINAL_RULE;
+}
+
 bool narrow(const Interval& interval) {
   return interval.last - interval.first < uint32_t{1} << (32 - kNarrow);
 }
@@ -261,10 +267,14 @@ std::vector<mirror_node> build_trees(const std::vector<mirror_rule>& rules) {
   nodes.back().kind = MIRROR_NODE_END;
   TreeBuilder builder(rules, boxes, nodes);
   size_t root = 0;
+  size_t last_tree = nodes.size();
   for (const auto& group : groups) {
     if (group.empty()) continue;
+    last_tree = nodes.size();
     builder.build(root++, group, whole_box(), kNodesPerRule * group.size());
   }
+  if (root > 0) end_search(nodes[root - 1]);
+  std::for_each(nodes.begin() + static_cast<ptrdiff_t>(last_tree), nodes.end(), end_search);
   return nodes;
 }
 

@@ -38,6 +38,15 @@ uint32_t header_word(const PacketFields& packet, uint8_t word) {
   return ntohl(bytes);
 }
 
+bool is_rule(const mirror_node& node) {
+  return node.kind == MIRROR_NODE_RULE || node.kind == MIRROR_NODE_LAST_RULE ||
+         node.kind == MIRROR_NODE_FINAL_RULE;
+}
+
+bool ends_search(const mirror_node& node) {
+  return node.kind == MIRROR_NODE_END || node.kind == MIRROR_NODE_FINAL_RULE;
+}
+
 // Of the rules that the trees name for the packet, the first that matches it, or nullptr.
 const Rule* walk(const std::vector<mirror_node>& nodes, const std::vector<Rule>& rules,
                  const PacketFields& packet) {
@@ -51,13 +60,14 @@ const Rule* walk(const std::vector<mirror_node>& nodes, const std::vector<Rule>&
         at += header_word(packet, node.word) >> node.shift & ((1U << node.bits) - 1);
       }
     }
-    for (; nodes.at(at).kind != MIRROR_NODE_NONE; ++at) {
+    for (; is_rule(nodes.at(at)); ++at) {
       const auto& node = nodes.at(at);
       if (match(rules.at(node.target), packet).result == Match::Result::yes) {
         best = std::min(best, node.target);
       }
-      if (node.kind == MIRROR_NODE_LAST_RULE) break;
+      if (node.kind != MIRROR_NODE_RULE) break;
     }
+    if (ends_search(nodes.at(at))) break;
   }
   return best == UINT32_MAX ? nullptr : &rules.at(best);
 }
