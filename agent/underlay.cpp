@@ -56,11 +56,10 @@ void Underlay::look_for_neighbours() {
 }
 
 // Empty if a program could write the outer headers.
-std::string Underlay::only_kernel(const Address& destination, const Way& way) const {
+std::string Underlay::only_kernel(const Way& way) const {
   if (!no_encapsulation_.empty()) return no_encapsulation_;
   if (way.route.local) return "the destination is an address of this host";
   if (!way.ethernet) return "'" + way.interface + "' has no Ethernet headers";
-  if (destination.family == Family::ipv6) return "the outer UDP checksum of IPv6 is the kernel's";
   if (ipsec_) return "the host has IPsec policies";
   return "";
 }
@@ -68,7 +67,7 @@ std::string Underlay::only_kernel(const Address& destination, const Way& way) co
 std::set<uint32_t> Underlay::interfaces() const {
   std::set<uint32_t> interfaces;
   for (const auto& [destination, way] : ways_) {
-    if (way && only_kernel(destination, *way).empty()) interfaces.insert(way->route.ifindex);
+    if (way && only_kernel(*way).empty()) interfaces.insert(way->route.ifindex);
   }
   return interfaces;
 }
@@ -82,7 +81,7 @@ std::map<Address, Underlay::Encapsulation> Underlay::encapsulations(const Hooked
       continue;
     }
     encapsulation.interface = way->interface;
-    encapsulation.reason = only_kernel(destination, *way);
+    encapsulation.reason = only_kernel(*way);
     if (encapsulation.reason.empty() && !hooked(way->route.ifindex)) {
       encapsulation.reason = "no program could be attached to '" + way->interface + "'";
     }

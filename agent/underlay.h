@@ -66,7 +66,7 @@ class Underlay {
     bool carrier = true;
     bool ethernet = true;
   };
-  std::string only_kernel(const Address& destination, const Way& way) const;
+  std::string only_kernel(const Way& way) const;
   std::optional<Way> find(const Address& destination, const std::vector<Link>& links);
   std::string problem(const Address& destination, const std::optional<Way>& way,
                       const std::map<Neighbour, bool>& known) const;

@@ -27,7 +27,8 @@ struct copy {
 	__u32 naked_on;       /* ifindex of the underlay whose hook has yet to write the outer headers, or 0 */
 	__u32 room;           /* of its way */
 	__u32 sum;            /* of its way */
-	struct outer_headers headers; /* of its way, with the identification that is next: no second look-up */
+	__u32 ipv6;           /* of its way */
+	union outer_headers headers; /* of its way, with the identification that is next: no second look-up */
 	__u8 pad[2];
 	__u32 packets, bytes; /* of the original, on the wire */
 	/* What has got its outer headers, or entered the tunnel device: wire packets, their bytes, and how many of them were cut. */
@@ -91,19 +92,22 @@ static __always_inline bool needs_segmenter(struct __sk_buff *skb)
 
 /* Straight to the underlay, or to the tunnel device if only the kernel's VXLAN transmit can carry the
  * copy. A tag that is held outside the frame would be the outer frame's if the programs wrote headers in
- * front of it. */
+ * front of it. Over IPv6, the outer UDP checksum is due, which covers what the hardware would still change. */
 static __always_inline __u32 last_device(struct __sk_buff *skb, struct copy *copy)
 {
 	struct way *way = find_way(skb, copy->destination_id, false);
 
 	if (!way || !way->underlay || copy->kernels_way || skb->vlan_present ||
-	    (skb->gso_size && !copy->tcp) || copy->longest > way->room)
+	    (skb->gso_size && !copy->tcp) || copy->longest > way->room ||
+	    (way->ipv6 && !copy->finished && needs_segmenter(skb)))
 		return tunnel_ifindex;
 	copy->naked_on = way->underlay;
 	copy->room = way->room;
 	copy->sum = way->sum;
+	copy->ipv6 = way->ipv6;
 	copy->headers = way->headers;
-	copy->headers.ip.id = bpf_htons(way->identification++);
+	if (!way->ipv6)
+		copy->headers.ipv4.ip.id = bpf_htons(way->identification++);
 	return way->underlay;
 }
 

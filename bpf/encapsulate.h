@@ -3,6 +3,7 @@
 #ifndef VXTAP_ENCAPSULATE_H
 #define VXTAP_ENCAPSULATE_H
 
+#include "bpf/checksum.h"
 #include "bpf/copy.h"
 #include "bpf/tunnel.h"
 #include "bpf/way.h"
@@ -21,27 +22,27 @@ static __always_inline __u16 source_port(__u32 hash)
 }
 
 /* `length`: bytes from the outer IP header to the end. */
-static __always_inline void complete_headers(struct outer_headers *headers, const struct copy *copy,
-					     __u32 length)
+static __always_inline void complete_ipv4(struct outer_ipv4 *headers, const struct copy *copy,
+					  __u32 length)
 {
 	/* A super-packet gets its lengths when it is segmented. */
 	__u16 total = length <= 65535 ? length : 0;
 
-	*headers = copy->headers;
+	*headers = copy->headers.ipv4;
 	headers->ip.tot_len = bpf_htons(total);
 	headers->ip.check = ~fold(copy->sum + headers->ip.tot_len + headers->ip.id);
 	headers->udp.source = bpf_htons(source_port(copy->hash));
 	headers->udp.len = bpf_htons(total ? total - sizeof(headers->ip) : 0);
-	headers->vni = bpf_htonl(copy->vni << 8);
+	headers->vxlan.vni = bpf_htonl(copy->vni << 8);
 }
 
 struct wrapping {
-	struct outer_headers outer;
+	struct outer_ipv4 outer;
 	struct ethhdr inner;
 } __attribute__((packed));
 
 /* 0, or the packet is what it was. */
-static __always_inline long wrap(struct __sk_buff *skb, const struct copy *copy)
+static __always_inline long wrap_in_ipv4(struct __sk_buff *skb, const struct copy *copy)
 {
 	struct wrapping headers;
 	__u32 size = sizeof(headers.outer);
@@ -60,11 +61,38 @@ static __always_inline long wrap(struct __sk_buff *skb, const struct copy *copy)
 	}
 	if (error)
 		return error;
-	complete_headers(&headers.outer, copy, skb->len - ETH_HLEN);
+	complete_ipv4(&headers.outer, copy, skb->len - ETH_HLEN);
 	/* Within reach, since the room has just been made: this can't fail. */
 	if (size == sizeof(headers))
 		return bpf_skb_store_bytes(skb, 0, &headers, sizeof(headers), BPF_F_RECOMPUTE_CSUM);
 	return bpf_skb_store_bytes(skb, 0, &headers.outer, sizeof(headers.outer), BPF_F_RECOMPUTE_CSUM);
+}
+
+/* Over IPv6, nothing but the checksum of the whole copy will do, and nothing is left to the hardware. */
+static __always_inline long wrap_in_ipv6(struct __sk_buff *skb, const struct copy *copy)
+{
+	struct outer_ipv6 headers;
+	__u32 length = skb->len + sizeof(headers.udp) + sizeof(headers.vxlan);
+	__s64 sum = sum_packet(skb);
+	long error = sum < 0 ? sum : bpf_skb_change_head(skb, sizeof(headers), 0);
+
+	if (error)
+		return error;
+	headers = copy->headers.ipv6;
+	headers.ip.payload_len = headers.udp.len = bpf_htons(length);
+	headers.udp.source = bpf_htons(source_port(copy->hash));
+	headers.vxlan.vni = bpf_htonl(copy->vni << 8);
+	headers.udp.check = ~fold(fold(sum) + copy->sum + 2 * headers.udp.len + headers.udp.source +
+				  sum_words(&headers.vxlan.vni, sizeof(headers.vxlan.vni) / 2));
+	if (!headers.udp.check) /* that would say that there is none */
+		headers.udp.check = 0xffff;
+	return bpf_skb_store_bytes(skb, 0, &headers, sizeof(headers), BPF_F_RECOMPUTE_CSUM);
+}
+
+/* 0, or the packet is what it was. */
+static __always_inline long wrap(struct __sk_buff *skb, const struct copy *copy)
+{
+	return copy->ipv6 ? wrap_in_ipv6(skb, copy) : wrap_in_ipv4(skb, copy);
 }
 
 /* What becomes of the copy: TC_ACT_…. What can't be wrapped here goes to the tunnel device. */

@@ -13,19 +13,35 @@
 #define FIB_LOOKUP_SRC (1U << 4) /* BPF_FIB_LOOKUP_SRC, since 6.7: asks for the source address too */
 
 #define TUNNEL_TTL 64
+#define VXLAN_HAS_VNI 0x08
 #define AGENT_ALIVE_NS 5000000000ULL
 
-/* In front of the inner Ethernet header: RFC 7348. */
-struct outer_headers {
+/* RFC 7348. */
+struct vxlan_header {
+	__u8 flags, reserved[3];
+	__be32 vni; /* network order, in the upper 24 bits */
+};
+
+/* In front of the inner Ethernet header. */
+struct outer_ipv4 {
 	struct ethhdr ethernet;
 	struct iphdr ip;
 	struct udphdr udp;
-	__u8 vxlan_flags, reserved[3];
-	__be32 vni; /* network order, in the upper 24 bits */
+	struct vxlan_header vxlan;
 } __attribute__((packed));
 
-/* Outer bytes that count against the path's MTU. */
-#define OUTER_LENGTH (sizeof(struct outer_headers) - ETH_HLEN)
+struct outer_ipv6 {
+	struct ethhdr ethernet;
+	struct ipv6hdr ip;
+	struct udphdr udp;
+	struct vxlan_header vxlan;
+} __attribute__((packed));
+
+union outer_headers {
+	struct ethhdr ethernet;
+	struct outer_ipv4 ipv4;
+	struct outer_ipv6 ipv6;
+};
 
 struct way {
 	__u64 asked;      /* jiffies */
@@ -33,9 +49,11 @@ struct way {
 	__u32 underlay;   /* ifindex whose hook writes the outer headers; 0: the kernel's VXLAN transmit */
 	__u32 drop;       /* enum mirror_drop: why there is no way; MIRROR_DROPS: there is one */
 	__u32 room;       /* bytes of an inner frame that the underlay takes, if `underlay` */
-	__u32 sum;        /* of the outer IP header, without its length and identification */
+	__u32 sum;        /* IPv4: of the IP header, without its length and identification; IPv6: of what the
+	                   * UDP checksum covers and is the same for every copy */
 	__u16 identification;
-	struct outer_headers headers; /* what is the same for every copy, if `underlay` */
+	__u16 ipv6;       /* the outer headers are */
+	union outer_headers headers; /* what is the same for every copy, if `underlay` */
 	struct bpf_fib_lookup query;  /* here, since the stack has no room for it */
 };
 
@@ -114,34 +132,62 @@ static __always_inline __u16 fold(__u32 sum)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
-static __always_inline void prepare_headers(struct way *way, __be32 remote)
+static __always_inline void prepare_ipv4(struct way *way, const struct mirror_address *remote)
 {
-	const struct bpf_fib_lookup *answer = &way->query;
+	struct outer_ipv4 *headers = &way->headers.ipv4;
 
-	way->headers = (struct outer_headers){
+	*headers = (struct outer_ipv4){
 		.ethernet.h_proto = bpf_htons(ETH_P_IP),
 		.ip = {.version = 4,
 		       .ihl = sizeof(struct iphdr) / 4,
 		       .ttl = TUNNEL_TTL,
 		       .protocol = IPPROTO_UDP,
-		       .saddr = answer->ipv4_src,
-		       .daddr = remote},
+		       .saddr = way->query.ipv4_src},
 		.udp.dest = bpf_htons(tunnel_port),
-		.vxlan_flags = 0x08, /* there is a VNI */
+		.vxlan.flags = VXLAN_HAS_VNI,
 	};
-	__builtin_memcpy(way->headers.ethernet.h_dest, answer->dmac, ETH_ALEN);
-	__builtin_memcpy(way->headers.ethernet.h_source, answer->smac, ETH_ALEN);
-	way->sum = sum_words(&way->headers.ip, sizeof(struct iphdr) / 2);
+	__builtin_memcpy(&headers->ip.daddr, remote->bytes, sizeof(headers->ip.daddr));
+	way->sum = sum_words(&headers->ip, sizeof(headers->ip) / 2);
+}
+
+static __always_inline void prepare_ipv6(struct way *way, const struct mirror_address *remote)
+{
+	struct outer_ipv6 *headers = &way->headers.ipv6;
+
+	*headers = (struct outer_ipv6){
+		.ethernet.h_proto = bpf_htons(ETH_P_IPV6),
+		.ip = {.version = 6, .nexthdr = IPPROTO_UDP, .hop_limit = TUNNEL_TTL},
+		.udp.dest = bpf_htons(tunnel_port),
+		.vxlan.flags = VXLAN_HAS_VNI,
+	};
+	__builtin_memcpy(&headers->ip.saddr, way->query.ipv6_src, sizeof(headers->ip.saddr));
+	__builtin_memcpy(&headers->ip.daddr, remote->bytes, sizeof(headers->ip.daddr));
+	/* The pseudo-header of RFC 8200 §8.1 without the length, then the headers of UDP and VXLAN. */
+	way->sum = sum_words(&headers->ip.saddr, 2 * sizeof(headers->ip.saddr) / 2) +
+		   bpf_htons(IPPROTO_UDP) +
+		   sum_words(&headers->udp, (sizeof(headers->udp) + sizeof(headers->vxlan)) / 2);
+}
+
+/* Bytes that count against the path's MTU. */
+static __always_inline __u32 outer_length(bool ipv6)
+{
+	return (ipv6 ? sizeof(struct outer_ipv6) : sizeof(struct outer_ipv4)) - ETH_HLEN;
+}
+
+static __always_inline bool has_source(const struct bpf_fib_lookup *answer, bool ipv6)
+{
+	const __u32 *source = answer->ipv6_src;
+
+	return ipv6 ? source[0] | source[1] | source[2] | source[3] : answer->ipv4_src;
 }
 
 /* Asks the kernel, and writes the answer down. Not inline: it has a caller on each step of a copy. */
 static __noinline int look_for_way(struct __sk_buff *skb, struct way *way,
 				   const struct mirror_destination *destination)
 {
-	bool ipv4 = destination->address.family == MIRROR_FAMILY_IPV4;
+	bool ipv6 = destination->address.family == MIRROR_FAMILY_IPV6;
 	struct bpf_fib_lookup *query = &way->query;
 	__u32 underlay;
-	__be32 remote;
 	long answer;
 
 	way->underlay = 0;
@@ -154,23 +200,28 @@ static __noinline int look_for_way(struct __sk_buff *skb, struct way *way,
 		return 0;
 	ask(query, &destination->address);
 	answer = bpf_fib_lookup(skb, query, sizeof(*query),
-				destination->encapsulate && ipv4 ? FIB_LOOKUP_SRC : 0);
+				destination->encapsulate ? FIB_LOOKUP_SRC : 0);
 	if (answer == -EINVAL) { /* before 6.7 */
 		ask(query, &destination->address);
 		answer = bpf_fib_lookup(skb, query, sizeof(*query), 0);
 	}
 	way->drop = reason_of(answer, destination);
 	/* FRAG_NEEDED: said of the packet that asks, which is none for the underlay yet. */
-	if (!destination->encapsulate || !ipv4 ||
+	if (!destination->encapsulate ||
 	    (answer != BPF_FIB_LKUP_RET_SUCCESS && answer != BPF_FIB_LKUP_RET_FRAG_NEEDED) ||
-	    !query->ipv4_src || query->mtu_result <= OUTER_LENGTH)
+	    !has_source(query, ipv6) || query->mtu_result <= outer_length(ipv6))
 		return 0;
 	underlay = query->ifindex;
 	if (!bpf_map_lookup_elem(&underlays, &underlay))
 		return 0;
-	__builtin_memcpy(&remote, destination->address.bytes, sizeof(remote));
-	prepare_headers(way, remote);
-	way->room = query->mtu_result - OUTER_LENGTH;
+	if (ipv6)
+		prepare_ipv6(way, &destination->address);
+	else
+		prepare_ipv4(way, &destination->address);
+	__builtin_memcpy(way->headers.ethernet.h_dest, query->dmac, ETH_ALEN);
+	__builtin_memcpy(way->headers.ethernet.h_source, query->smac, ETH_ALEN);
+	way->ipv6 = ipv6;
+	way->room = query->mtu_result - outer_length(ipv6);
 	way->underlay = underlay;
 	return 0;
 }
