@@ -36,6 +36,8 @@ PEERS = {"nothing": lambda rig: nothing(rig, 1), "u32 + mirred": mirred, "nft du
 class Rig:
     """A host under the offloads of a real one, between a client and a collector, with one peer that mirrors."""
 
+    collector = COLLECTOR
+
     def __init__(self, peer, underlay_mtu=9000):
         self.lab = Mirror(underlay_mtu)
         try:

@@ -1,13 +1,14 @@
 """What the sender's packets cost, peer by peer: shared by the cases that send them."""
 
 import report
+from lab import COLLECTOR
 from peers import COPYING, LOSSLESS, MIRRORS, PEERS
 from rig import Rig
 from rounds import alternate
 
 
 def make(peer, variant, name):
-    rig = Rig(peer, variant["rules"], variant["cut"])
+    rig = Rig(peer, variant["rules"], variant["cut"], variant.get("collector", COLLECTOR))
     try:
         if variant["copies"] and name in LOSSLESS and name in MIRRORS:
             rig.verify(variant["send"]["size"])

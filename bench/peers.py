@@ -2,8 +2,6 @@
 
 import json
 
-from lab import COLLECTOR
-
 PORT = 5000  # of the packets
 
 
@@ -29,7 +27,7 @@ def bare_clone(rig, _rules):
 
 
 def vxlan(rig):
-    rig.host("ip", "link", "add", "copies", "type", "vxlan", "id", "42", "remote", COLLECTOR, "dstport", "4789")
+    rig.host("ip", "link", "add", "copies", "type", "vxlan", "id", "42", "remote", rig.collector, "dstport", "4789")
     rig.host("ip", "link", "set", "copies", "addrgenmode", "none")
     rig.host("ip", "link", "set", "copies", "mtu", "8950", "up")
 
@@ -64,7 +62,8 @@ def rule_list(numbers):
 
 def vxtap(rig, rules, **settings):
     rig.lab.start_daemon(limits={"rules_per_direction": max(rules, 1000)}, **settings)
-    rig.lab.apply(rig.lab.document(outbound=rule_list(ports(rules)), packet_length=rig.packet_length))
+    rig.lab.apply(rig.lab.document(outbound=rule_list(ports(rules)), packet_length=rig.packet_length,
+                                   destination=rig.collector))
 
 
 def vxtap_kernel(rig, rules):

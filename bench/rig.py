@@ -4,19 +4,21 @@ import json
 import time
 
 from capture import Capture, decapsulate
-from lab import BIN, wait_for
+from lab import BIN, COLLECTOR, wait_for
 from mirror import Mirror
 
 SAMPLES = 8  # packets compared byte for byte
 
-DROP_UDP = "4,48 0 0 23,21 0 1 17,6 0 0 2,6 0 0 4294967295"  # classic BPF: TC_ACT_SHOT
+PROTOCOL_AT = {"ip": 23, "ipv6": 20}  # byte of the frame that says UDP
 
 
 def drop_copies(lab):
     """Copies go no further than col0, as cheaply as can be: all this is on the sender's core."""
     lab.run("collector", "tc", "qdisc", "add", "dev", "col0", "clsact")
-    lab.run("collector", "tc", "filter", "add", "dev", "col0", "ingress", "protocol", "ip",
-            "bpf", "direct-action", "bytecode", DROP_UDP)
+    for protocol, place in PROTOCOL_AT.items():
+        shot = f"4,48 0 0 {place},21 0 1 17,6 0 0 2,6 0 0 4294967295"  # classic BPF: UDP is TC_ACT_SHOT
+        lab.run("collector", "tc", "filter", "add", "dev", "col0", "ingress", "protocol", protocol,
+                "bpf", "direct-action", "bytecode", shot)
 
 
 def collector_counts(lab):
@@ -26,12 +28,12 @@ def collector_counts(lab):
 
 
 class Rig:
-    def __init__(self, peer, rules, packet_length=8500):
-        self.packet_length = packet_length
+    def __init__(self, peer, rules, packet_length=8500, collector=COLLECTOR):
+        self.packet_length, self.collector = packet_length, collector
         self.lab = Mirror()
         try:
             self.mac = self.lab.run("client", "cat", "/sys/class/net/cli0/address").stdout.strip()
-            self.lab.run("host", "ping", "-c", "1", "10.91.0.2")  # the collector's MAC address is known then
+            self.lab.run("host", "ping", "-c", "1", collector)  # the collector's MAC address is known then
             drop_copies(self.lab)
             peer(self, rules)
         except BaseException:
