@@ -122,8 +122,8 @@ void Pins::pin_link(int fd, const std::string& name) {
   if (enabled()) check(bpf_obj_pin(fd, link(name).c_str()), "pinning the link " + name);
 }
 
-// First: the kernel lets go of what a removed pin held only some time after that, and until then two
-// programs could stand side by side.
+// First: the kernel lets go of what a removed pin held only some time after that, and until then
+// two programs could stand side by side.
 void Pins::remove_link(const std::string& name) noexcept {
   if (!enabled()) return;
   if (const Fd there = open_link(name)) bpf_link_detach(there.get());
