@@ -161,7 +161,9 @@ uint32_t Network::create_segmenter(const std::string& name, uint32_t port) {
   try {
     mark(socket_.get(), name);
     flood_multicast(socket_.get(), name);
-    for (const uint32_t offload : {ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_STXCSUM}) {
+    // Without scatter-gather the kernel copies each segment into one piece while it sums it up;
+    // with it, the cut would have to gather the pieces once more.
+    for (const uint32_t offload : {ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_STXCSUM, ETHTOOL_SSG}) {
       set_offload(name, offload, false);
     }
     nl_check(rtnl_link_enslave_ifindex(socket_.get(), static_cast<int>(ifindex_of(name)),
