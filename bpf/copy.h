@@ -25,11 +25,6 @@ struct copy {
 	__u32 finished;       /* nothing is left to the hardware: it comes from the segmenter */
 	__u32 wrapped;        /* a program has written the outer headers */
 	__u32 naked_on;       /* ifindex of the underlay whose hook has yet to write the outer headers, or 0 */
-	__u32 room;           /* of its way */
-	__u32 sum;            /* of its way */
-	__u32 ipv6;           /* of its way */
-	union outer_headers headers; /* of its way, with the identification that is next: no second look-up */
-	__u8 pad[2];
 	__u32 packets, bytes; /* of the original, on the wire */
 	/* What has got its outer headers, or entered the tunnel device: wire packets, their bytes, and how many of them were cut. */
 	__u32 sent_packets, sent_bytes, cut_packets;
@@ -102,12 +97,6 @@ static __always_inline __u32 last_device(struct __sk_buff *skb, struct copy *cop
 	    (way->ipv6 && !copy->finished && needs_segmenter(skb)))
 		return tunnel_ifindex;
 	copy->naked_on = way->underlay;
-	copy->room = way->room;
-	copy->sum = way->sum;
-	copy->ipv6 = way->ipv6;
-	copy->headers = way->headers;
-	if (!way->ipv6)
-		copy->headers.ipv4.ip.id = bpf_htons(way->identification++);
 	return way->underlay;
 }
 

@@ -23,14 +23,15 @@ static __always_inline __u16 source_port(__u32 hash)
 
 /* `length`: bytes from the outer IP header to the end. */
 static __always_inline void complete_ipv4(struct outer_ipv4 *headers, const struct copy *copy,
-					  __u32 length)
+					  struct way *way, __u32 length)
 {
 	/* A super-packet gets its lengths when it is segmented. */
 	__u16 total = length <= 65535 ? length : 0;
 
-	*headers = copy->headers.ipv4;
+	*headers = way->headers.ipv4;
 	headers->ip.tot_len = bpf_htons(total);
-	headers->ip.check = ~fold(copy->sum + headers->ip.tot_len + headers->ip.id);
+	headers->ip.id = bpf_htons(way->identification++);
+	headers->ip.check = ~fold(way->sum + headers->ip.tot_len + headers->ip.id);
 	headers->udp.source = bpf_htons(source_port(copy->hash));
 	headers->udp.len = bpf_htons(total ? total - sizeof(headers->ip) : 0);
 	headers->vxlan.vni = bpf_htonl(copy->vni << 8);
@@ -42,7 +43,7 @@ struct wrapping {
 } __attribute__((packed));
 
 /* 0, or the packet is what it was. */
-static __always_inline long wrap_in_ipv4(struct __sk_buff *skb, const struct copy *copy)
+static __always_inline long wrap_in_ipv4(struct __sk_buff *skb, const struct copy *copy, struct way *way)
 {
 	struct wrapping headers;
 	__u32 size = sizeof(headers.outer);
@@ -61,7 +62,7 @@ static __always_inline long wrap_in_ipv4(struct __sk_buff *skb, const struct cop
 	}
 	if (error)
 		return error;
-	complete_ipv4(&headers.outer, copy, skb->len - ETH_HLEN);
+	complete_ipv4(&headers.outer, copy, way, skb->len - ETH_HLEN);
 	/* Within reach, since the room has just been made: this can't fail. */
 	if (size == sizeof(headers))
 		return bpf_skb_store_bytes(skb, 0, &headers, sizeof(headers), BPF_F_RECOMPUTE_CSUM);
@@ -69,7 +70,7 @@ static __always_inline long wrap_in_ipv4(struct __sk_buff *skb, const struct cop
 }
 
 /* Over IPv6, nothing but the checksum of the whole copy will do, and nothing is left to the hardware. */
-static __always_inline long wrap_in_ipv6(struct __sk_buff *skb, const struct copy *copy)
+static __always_inline long wrap_in_ipv6(struct __sk_buff *skb, const struct copy *copy, const struct way *way)
 {
 	struct outer_ipv6 headers;
 	__u32 length = skb->len + sizeof(headers.udp) + sizeof(headers.vxlan);
@@ -78,11 +79,11 @@ static __always_inline long wrap_in_ipv6(struct __sk_buff *skb, const struct cop
 
 	if (error)
 		return error;
-	headers = copy->headers.ipv6;
+	headers = way->headers.ipv6;
 	headers.ip.payload_len = headers.udp.len = bpf_htons(length);
 	headers.udp.source = bpf_htons(source_port(copy->hash));
 	headers.vxlan.vni = bpf_htonl(copy->vni << 8);
-	headers.udp.check = ~fold(fold(sum) + copy->sum + 2 * headers.udp.len + headers.udp.source +
+	headers.udp.check = ~fold(fold(sum) + way->sum + 2 * headers.udp.len + headers.udp.source +
 				  sum_words(&headers.vxlan.vni, sizeof(headers.vxlan.vni) / 2));
 	if (!headers.udp.check) /* that would say that there is none */
 		headers.udp.check = 0xffff;
@@ -90,21 +91,23 @@ static __always_inline long wrap_in_ipv6(struct __sk_buff *skb, const struct cop
 }
 
 /* 0, or the packet is what it was. */
-static __always_inline long wrap(struct __sk_buff *skb, const struct copy *copy)
+static __always_inline long wrap(struct __sk_buff *skb, const struct copy *copy, struct way *way)
 {
-	return copy->ipv6 ? wrap_in_ipv6(skb, copy) : wrap_in_ipv4(skb, copy);
+	return way->ipv6 ? wrap_in_ipv6(skb, copy, way) : wrap_in_ipv4(skb, copy, way);
 }
 
 /* What becomes of the copy: TC_ACT_…. What can't be wrapped here goes to the tunnel device. */
 static __always_inline int encapsulate(struct __sk_buff *skb, struct copy *copy)
 {
+	struct way *way = way_of(copy->destination_id);
+
 	copy->drop = MIRROR_DROP_ERROR;
-	if (cut_copy(skb, copy))
+	if (!way || cut_copy(skb, copy))
 		return TC_ACT_SHOT;
 	__u32 bytes = skb->len;
-	if (!skb->gso_size && bytes > copy->room) /* it could not be cut */
+	if (!skb->gso_size && bytes > way->room) /* it could not be cut */
 		return TC_ACT_SHOT;
-	if (wrap(skb, copy))
+	if (wrap(skb, copy, way))
 		return bpf_redirect(tunnel_ifindex, 0);
 	skb->mark = 0; /* the original's is about the original's route */
 	count_sent(copy, skb->gso_size, bytes);

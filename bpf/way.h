@@ -45,6 +45,7 @@ union outer_headers {
 
 struct way {
 	__u64 asked;      /* jiffies */
+	__u32 destination_id;
 	__u32 generation; /* of ways_generation */
 	__u32 underlay;   /* ifindex whose hook writes the outer headers; 0: the kernel's VXLAN transmit */
 	__u32 drop;       /* enum mirror_drop: why there is no way; MIRROR_DROPS: there is one */
@@ -57,12 +58,13 @@ struct way {
 	struct bpf_fib_lookup query;  /* here, since the stack has no room for it */
 };
 
-/* By destination; the agent makes the entries. */
+#define WAYS 256
+
+/* Those last gone, by destination_id % WAYS: two destinations that share a place ask in turn. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(max_entries, MAX_SLOTS);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, __u32); /* destination_id */
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, WAYS);
+	__type(key, __u32);
 	__type(value, struct way);
 } ways SEC(".maps");
 
@@ -226,21 +228,30 @@ static __noinline int look_for_way(struct __sk_buff *skb, struct way *way,
 	return 0;
 }
 
+static __always_inline struct way *way_of(__u32 destination_id)
+{
+	__u32 place = destination_id % WAYS;
+
+	return bpf_map_lookup_elem(&ways, &place);
+}
+
 /* NULL if the destination is gone. `fresh`: the answer of this moment, not of this jiffy. */
 static __always_inline struct way *find_way(struct __sk_buff *skb, __u32 destination_id, bool fresh)
 {
-	struct way *way = bpf_map_lookup_elem(&ways, &destination_id);
+	struct way *way = way_of(destination_id);
 	__u64 now = bpf_jiffies64();
 
 	if (!way)
 		return NULL;
-	if (fresh || way->asked != now || way->generation != ways_generation) {
+	if (fresh || way->asked != now || way->generation != ways_generation ||
+	    way->destination_id != destination_id) {
 		const struct mirror_destination *destination =
 			bpf_map_lookup_elem(&destinations, &destination_id);
 
 		if (!destination)
 			return NULL;
 		way->generation = ways_generation;
+		way->destination_id = destination_id;
 		way->asked = now;
 		look_for_way(skb, way, destination);
 	}

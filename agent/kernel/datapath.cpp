@@ -253,8 +253,6 @@ void Datapath::publish_destinations(const CompiledConfiguration& configuration) 
         std::memcmp(&known->second, &destination, sizeof(destination)) == 0) {
       continue;
     }
-    // First, so that a destination that a successor finds has one.
-    make_entry(bpf_map__fd(skeleton_->maps.ways), id, bpf_map__value_size(skeleton_->maps.ways));
     check(
         bpf_map_update_elem(bpf_map__fd(skeleton_->maps.destinations), &id, &destination, BPF_ANY),
         "adding a destination");
@@ -340,7 +338,6 @@ void Datapath::drop_unused(const CompiledConfiguration& configuration,
   std::erase_if(destinations_, [&](const auto& destination) {
     if (configuration.destinations.contains(destination.first)) return false;
     bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.destinations), &destination.first);
-    bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ways), &destination.first);
     return true;
   });
   std::erase_if(collectors_, [&](const auto& collector) {
