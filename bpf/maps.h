@@ -45,6 +45,16 @@ struct {
 	__array(values, struct slot_map);
 } configurations SEC(".maps");
 
+/* The agent writes straight into it: current goes to 0 before a configuration is published, and on to the next
+ * number when no packet sees the old one any more. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct mirror_edition);
+} editions SEC(".maps");
+
 /* Rule tables, by the number that an attachment carries. A number that the running configuration
  * uses is never rewritten. */
 struct rule_map {

@@ -1,7 +1,7 @@
 /* vxtap's kernel side. The way of a packet:
  *
  *   source interface, mirror_ingress or mirror_egress:
- *                        parse.h, fragment.h, wire.h, classify.h, copy.h, way.h
+ *                        attachment.h, parse.h, fragment.h, wire.h, classify.h, copy.h, way.h
  *     -> framer:         only from a source without Ethernet headers: frame_egress adds one
  *     -> segmenter:      only super-packets and unfinished checksums that must be cut: a bridge whose
  *                        transmit side makes wire packets of them, and whose one port, a macvlan
@@ -15,6 +15,7 @@
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 
+#include "bpf/attachment.h"
 #include "bpf/classify.h"
 #include "bpf/copy.h"
 #include "bpf/encapsulate.h"
@@ -42,14 +43,19 @@ struct mirroring {
 static long try_session(__u32 position, void *context)
 {
 	struct mirroring *mirroring = context;
-	struct mirror_slot slot = {mirroring->skb->ifindex, position};
 	const struct mirror_attachment *attachment =
-		position ? bpf_map_lookup_elem(mirroring->configuration, &slot) : mirroring->first;
+		position ? later_attachment(mirroring->configuration, mirroring->skb->ifindex,
+					    mirroring->question, position) :
+			   mirroring->first;
 	struct search search = {.packet = mirroring->packet};
 	enum mirror_direction direction;
+	__u8 last, fall_through; /* no bool: each of its values would be a way of its own for the verifier */
 
 	if (!attachment)
 		return 1;
+	/* Before a copy is sent: see first_attachment(). */
+	last = attachment->last;
+	fall_through = attachment->fall_through;
 	direction = (mirroring->direction ^ attachment->flip) & (MIRROR_DIRECTIONS - 1);
 	find_rule(&search, attachment, direction);
 	if (mirroring->question)
@@ -59,19 +65,17 @@ static long try_session(__u32 position, void *context)
 		return 1;
 	}
 	if (!search.found)
-		return attachment->last != 0;
+		return last != 0;
 	if (!mirroring->question)
 		count_rule(attachment->session_id, search.rule_id, mirroring->wire);
 	if (!mirroring->question && search.policy == MIRROR_COLLECT)
 		send_copy(mirroring->skb, attachment, direction, mirroring->packet,
 			  mirroring->wire);
-	return attachment->last || !attachment->fall_through;
+	return last || !fall_through;
 }
 
 static __always_inline void mirror(struct __sk_buff *skb, enum mirror_direction direction)
 {
-	__u32 current = 0;
-	struct mirror_slot first = {skb->ifindex, 0};
 	struct packet packet = {};
 	struct wire wire;
 	struct mirroring mirroring = {.skb = skb, .packet = &packet, .wire = &wire,
@@ -80,10 +84,7 @@ static __always_inline void mirror(struct __sk_buff *skb, enum mirror_direction 
 	struct mirror_source_counters *counters;
 	bool no_ethernet;
 
-	mirroring.configuration = bpf_map_lookup_elem(&configurations, &current);
-	if (!mirroring.configuration)
-		return;
-	attachment = bpf_map_lookup_elem(mirroring.configuration, &first);
+	attachment = first_attachment(skb->ifindex, mirroring.question, &mirroring.configuration);
 	if (!attachment)
 		return;
 	counters = mirroring.question ?

@@ -37,6 +37,13 @@ struct mirror_slot {
 };
 MIRROR_ASSERT_SIZE(mirror_slot, 8);
 
+/* Which configuration is running, for what is remembered of it. */
+struct mirror_edition {
+	__u64 current; /* never given again; 0: it is being replaced, nothing may be remembered */
+	__u64 last;
+};
+MIRROR_ASSERT_SIZE(mirror_edition, 16);
+
 /* One session on one source interface: everything that a packet needs to know of it. */
 struct mirror_attachment {
 	__u32 session_id;     /* keys mirror_rule_counter_key */

@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <spdlog/spdlog.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
 
@@ -85,6 +86,27 @@ void drop_rule_tables(int rule_tables, const std::vector<uint32_t>& unused) noex
     spdlog::warn("{}", error.what());
   }
 }
+
+// While there is one, no program takes what it remembers for the running configuration: see editions
+// in bpf/maps.h. If the process ends meanwhile, none does until the next publish().
+class NextEdition {
+ public:
+  explicit NextEdition(int editions)
+      : edition_(static_cast<mirror_edition*>(mmap(
+            nullptr, sizeof(mirror_edition), PROT_READ | PROT_WRITE, MAP_SHARED, editions, 0))) {
+    check(edition_ == MAP_FAILED ? -errno : 0, "mapping the number of the configuration");
+    __atomic_store_n(&edition_->current, 0, __ATOMIC_SEQ_CST);
+  }
+  ~NextEdition() {
+    __atomic_store_n(&edition_->current, ++edition_->last, __ATOMIC_SEQ_CST);
+    munmap(edition_, sizeof(mirror_edition));
+  }
+  NextEdition(const NextEdition&) = delete;
+  NextEdition& operator=(const NextEdition&) = delete;
+
+ private:
+  mirror_edition* edition_;
+};
 
 }  // namespace
 
@@ -314,10 +336,11 @@ void Datapath::publish_slots(const CompiledConfiguration& configuration,
     }
   }
   write_all(map.get(), slots, attachments, "filling a configuration");
-  const uint32_t current = 0;
+  const uint32_t only = 0;
   const int fd = map.get();
+  const NextEdition next(bpf_map__fd(skeleton_->maps.editions));
   // Returns after a grace period: then no packet sees the old configuration any more.
-  check(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.configurations), &current, &fd, BPF_ANY),
+  check(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.configurations), &only, &fd, BPF_ANY),
         "publishing a configuration");
 }
 
