@@ -6,6 +6,7 @@
 #include "bpf/wire.h"
 
 #define MAX_STEPS (1 << 23) /* what bpf_loop takes; a way through the trees ends far before */
+#define STEPS_IN_LINE 3
 
 struct search {
 	const struct packet *packet;
@@ -125,31 +126,39 @@ static __always_inline bool is_better(struct search *search, __u32 index)
 	return true;
 }
 
+static __always_inline const struct mirror_node *current_node(const struct search *search)
+{
+	__u32 index = search->nodes + search->node / MIRROR_CELL_NODES;
+	const union mirror_cell *cell = bpf_map_lookup_elem(search->table, &index);
+
+	return cell ? &cell->nodes[search->node % MIRROR_CELL_NODES] : NULL;
+}
+
+/* Goes on to the next node, if this one only says which that is. */
+static __always_inline bool follow(struct search *search, const struct mirror_node *node)
+{
+	if (node->kind == MIRROR_NODE_CUT)
+		search->node = node->target + (header_word(search->packet, node->word) >>
+						       (node->shift & 31) &
+					       ((1U << (node->bits & 31)) - 1));
+	else if (node->kind == MIRROR_NODE_JUMP)
+		search->node = node->target;
+	else
+		return false;
+	return true;
+}
+
 /* One node of the way through the trees, of which the first rule is wanted that matches. */
 static long visit_node(__u32 step, void *context)
 {
 	struct search *search = context;
-	__u32 number = search->node;
-	__u32 index = search->nodes + number / MIRROR_CELL_NODES;
-	const union mirror_cell *cell = bpf_map_lookup_elem(search->table, &index);
-	const struct mirror_node *node;
+	const struct mirror_node *node = current_node(search);
 
 	(void)step;
-	if (!cell)
+	if (!node || node->kind == MIRROR_NODE_END)
 		return 1;
-	node = &cell->nodes[number % MIRROR_CELL_NODES];
-	if (node->kind == MIRROR_NODE_CUT) {
-		search->node = node->target + (header_word(search->packet, node->word) >>
-						       (node->shift & 31) &
-					       ((1U << (node->bits & 31)) - 1));
+	if (follow(search, node))
 		return 0;
-	}
-	if (node->kind == MIRROR_NODE_JUMP) {
-		search->node = node->target;
-		return 0;
-	}
-	if (node->kind == MIRROR_NODE_END)
-		return 1;
 	if (node->kind != MIRROR_NODE_NONE && !is_better(search, node->target) &&
 	    node->target < search->best && node->kind == MIRROR_NODE_RULE) {
 		search->node++;
@@ -157,6 +166,21 @@ static long visit_node(__u32 step, void *context)
 	}
 	search->node = ++search->root;
 	return node->kind == MIRROR_NODE_FINAL_RULE;
+}
+
+/* The first steps without a call for each: ways begin with cuts, and many end there. Rules are left to
+ * visit_node(): here they would take the verifier twice as long. */
+static __always_inline void walk_trees(struct search *search)
+{
+	for (int step = 0; step < STEPS_IN_LINE; step++) {
+		const struct mirror_node *node = current_node(search);
+
+		if (!node || node->kind == MIRROR_NODE_END)
+			return;
+		if (!follow(search, node))
+			break;
+	}
+	bpf_loop(MAX_STEPS, visit_node, search, 0);
 }
 
 /* The trees ask for all that they look at; a packet that does not show it is matched against one rule
@@ -180,7 +204,7 @@ static __always_inline void find_rule(struct search *search,
 		 * can't unroll it: each step would be an indirect call. */
 		barrier();
 	} else {
-		bpf_loop(MAX_STEPS, visit_node, search, 0);
+		walk_trees(search);
 	}
 }
 
