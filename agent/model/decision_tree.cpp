@@ -58,6 +58,15 @@ Box whole_box() {
   return box;
 }
 
+// Rules, in ascending order of priority, of which the packets of a region are to find the first
+// that matches.
+struct Choice {
+  std::vector<uint32_t> rules;
+  Box region;
+  Box hull;                    // what the rules say of the words, all together
+  bool all_with_ports = true;  // a rule with ports says nothing of a packet without
+};
+
 struct Cut {
   uint8_t word, shift, bits;
   size_t children() const { return size_t{1} << bits; }
@@ -70,31 +79,59 @@ class TreeBuilder {
       : rules_(rules), boxes_(boxes), nodes_(nodes) {}
 
   // `budget`: how many nodes it may add; never less than there are rules.
-  void build(size_t node, std::vector<uint32_t> rules, const Box& region, size_t budget,
-             size_t depth = 0) {
-    drop_hidden(rules, region);
-    const auto cut =
-        rules.size() <= kLeaf || depth == kDeepest ? std::nullopt : best_cut(rules, region, budget);
-    if (!cut) return make_leaf(node, rules);
-    std::vector<std::vector<uint32_t>> shares(cut->children());
-    size_t total = 0;
-    for (const uint32_t rule : rules) {
-      const auto [first, last] = children_of(rule, *cut, region);
-      for (uint32_t child = first; child <= last; ++child) shares[child].push_back(rule);
-      total += last - first + 1;
-    }
-    const size_t first = nodes_.size();
-    nodes_[node] = {static_cast<uint32_t>(first), MIRROR_NODE_CUT, cut->word, cut->shift,
-                    cut->bits};
-    nodes_.resize(first + shares.size());
-    for (size_t child = 0; child < shares.size(); ++child) {
-      auto& share = shares[child];
-      const size_t part = (budget - shares.size()) * share.size() / std::max<size_t>(total, 1);
-      build(first + child, std::move(share), child_region(region, *cut, child), part, depth + 1);
-    }
+  void build(size_t node, std::vector<uint32_t> rules, size_t budget) {
+    build(node, choice(std::move(rules), whole_box()), budget, 0);
   }
 
  private:
+  void build(size_t node, const Choice& choice, size_t budget, size_t depth) {
+    const auto& rules = choice.rules;
+    const auto cut =
+        rules.size() <= kLeaf || depth == kDeepest ? std::nullopt : best_cut(choice, budget);
+    if (!cut) return make_leaf(node, rules);
+    const auto choices = children(choice, *cut);
+    const size_t total =
+        std::accumulate(choices.begin(), choices.end(), size_t{0},
+                        [](size_t sum, const auto& child) { return sum + child.rules.size(); });
+    const size_t first = nodes_.size();
+    nodes_[node] = {static_cast<uint32_t>(first), MIRROR_NODE_CUT, cut->word, cut->shift,
+                    cut->bits};
+    nodes_.resize(first + choices.size());
+    for (size_t child = 0; child < choices.size(); ++child) {
+      const size_t part = (budget - choices.size()) * choices[child].rules.size() / total;
+      build(first + child, choices[child], part, depth + 1);
+    }
+  }
+
+  Choice choice(std::vector<uint32_t> rules, const Box& region) const {
+    drop_hidden(rules, region);
+    Choice made{std::move(rules), region, {}, true};
+    made.hull.fill({UINT32_MAX, 0});
+    for (const uint32_t rule : made.rules) {
+      made.all_with_ports &= rules_[rule].match_ports != 0;
+      for (uint8_t word = 0; word < MIRROR_HEADER_WORDS; ++word) {
+        const auto [first, last] = clip(rule, word, region);
+        made.hull.at(word).first = std::min(made.hull.at(word).first, first);
+        made.hull.at(word).last = std::max(made.hull.at(word).last, last);
+      }
+    }
+    return made;
+  }
+
+  std::vector<Choice> children(const Choice& parent, const Cut& cut) const {
+    std::vector<std::vector<uint32_t>> shares(cut.children());
+    deal_out(parent, cut, [&](uint32_t child, uint32_t rule) {
+      shares[child].push_back(rule);
+      return true;
+    });
+    std::vector<Choice> made;
+    made.reserve(shares.size());
+    for (size_t child = 0; child < shares.size(); ++child) {
+      made.push_back(choice(std::move(shares[child]), child_region(parent.region, cut, child)));
+    }
+    return made;
+  }
+
   void make_leaf(size_t node, const std::vector<uint32_t>& rules) {
     if (rules.empty()) {
       nodes_[node] = {0, MIRROR_NODE_NONE, 0, 0, 0};
@@ -161,23 +198,95 @@ class TreeBuilder {
     return {first >> cut.shift & mask, last >> cut.shift & mask};
   }
 
+  // Whether the cut skips no bits, so that each child has its own part of the word.
+  static bool is_exact(const Box& region, const Cut& cut) {
+    const auto [first, last] = region.at(cut.word);
+    return (uint64_t{first} ^ last) + 1 == uint64_t{1} << (cut.shift + cut.bits);
+  }
+
   // Below a cut that skipped bits, nothing more is known of the word.
   static Box child_region(const Box& region, const Cut& cut, size_t child) {
     Box result = region;
+    if (!is_exact(region, cut)) return result;
     auto& [first, last] = result.at(cut.word);
-    if ((uint64_t{first} ^ last) + 1 != uint64_t{1} << (cut.shift + cut.bits)) return result;
     first += static_cast<uint32_t>(child << cut.shift);
     last = first + static_cast<uint32_t>((uint64_t{1} << cut.shift) - 1);
     return result;
   }
 
+  // Whether the rule matches all that any of them does, but for what this word says.
+  bool asks_only(uint8_t word, uint32_t rule, const Box& hull) const {
+    for (uint8_t other = 0; other < MIRROR_HEADER_WORDS; ++other) {
+      const auto& interval = boxes_[rule].at(other);
+      const auto& [first, last] = hull.at(other);
+      if (other != word && (interval.first > first || interval.last < last)) return false;
+    }
+    return true;
+  }
+
+  // What the bits above the cut say in all rules that say anything of them: where the part of the
+  // word begins that the children share out among them.
+  uint32_t part_of(const Choice& choice, const Cut& cut) const {
+    const uint64_t size = uint64_t{cut.children()} << cut.shift;
+    for (const uint32_t rule : choice.rules) {
+      const auto [first, last] = clip(rule, cut.word, choice.region);
+      if (first <= last && last - first < size) return static_cast<uint32_t>(first / size * size);
+    }
+    return choice.region.at(cut.word).first;
+  }
+
+  // The children, from the first up to the one behind the last, of which the rule matches all that
+  // comes from that part of the word.
+  std::pair<uint32_t, uint32_t> children_within(uint32_t rule, const Cut& cut,
+                                                uint64_t part) const {
+    const auto& [first, last] = boxes_[rule].at(cut.word);
+    const uint64_t size = uint64_t{1} << cut.shift;
+    const uint64_t begin = std::max<uint64_t>(first, part) - part;
+    const uint64_t end = std::min<uint64_t>(uint64_t{last} + 1, part + size * cut.children());
+    if (end <= part + begin) return {0, 0};
+    return {static_cast<uint32_t>((begin + size - 1) / size),
+            static_cast<uint32_t>((end - part) / size)};
+  }
+
+  // Calls add(child, rule) for each child that the rule may decide in, that is where no rule before
+  // it takes all packets that it could match. Ends when that gives false; gives what the last one
+  // gave.
+  template <class Add>
+  bool deal_out(const Choice& choice, const Cut& cut, const Add& add) const {
+    const uint32_t part = part_of(choice, cut);
+    const uint64_t behind = part + (uint64_t{cut.children()} << cut.shift);
+    // Child -> the first from there on that is open.
+    std::vector<uint32_t> next(cut.children() + 1);
+    std::iota(next.begin(), next.end(), 0U);
+    const auto open = [&](uint32_t child) {
+      while (next[child] != child) child = next[child] = next[next[child]];
+      return child;
+    };
+    for (const uint32_t rule : choice.rules) {
+      const auto [lowest, highest] = clip(rule, cut.word, choice.region);
+      const bool elsewhere = lowest < part || highest >= behind;  // it matches other packets too
+      const auto [first, last] = children_of(rule, cut, choice.region);
+      for (uint32_t child = elsewhere ? first : open(first); child <= last;
+           child = elsewhere ? child + 1 : open(child + 1)) {
+        if (!add(child, rule)) return false;
+      }
+      if (rules_[rule].match_ports != 0 && !choice.all_with_ports) continue;
+      if (!asks_only(cut.word, rule, choice.hull)) continue;
+      const auto [begin, end] = children_within(rule, cut, part);
+      for (uint32_t child = open(begin); child < end; child = open(child + 1)) {
+        next[child] = child + 1;
+      }
+    }
+    return true;
+  }
+
   // How many bits from the lowest up tell the rules apart.
-  int height(const std::vector<uint32_t>& rules, uint8_t word, const Box& region) const {
+  int height(const Choice& choice, uint8_t word) const {
     uint32_t differing = 0;
     std::optional<uint32_t> one;
-    for (const uint32_t rule : rules) {
-      const auto [first, last] = clip(rule, word, region);
-      if (first == region.at(word).first && last == region.at(word).last) continue;
+    for (const uint32_t rule : choice.rules) {
+      const auto [first, last] = clip(rule, word, choice.region);
+      if (first == choice.region.at(word).first && last == choice.region.at(word).last) continue;
       if (!one) one = first;
       differing |= (first ^ *one) | (last ^ *one);
     }
@@ -186,17 +295,16 @@ class TreeBuilder {
     return static_cast<int>(std::bit_width(differing));
   }
 
-  std::optional<Cut> best_cut(const std::vector<uint32_t>& rules, const Box& region,
-                              size_t budget) const {
+  std::optional<Cut> best_cut(const Choice& choice, size_t budget) const {
     std::optional<Cut> best;
-    double least = kWorthACut * static_cast<double>(rules.size());
+    double least = kWorthACut * static_cast<double>(choice.rules.size());
     for (uint8_t word = 0; word < MIRROR_HEADER_WORDS; ++word) {
-      const int top = height(rules, word, region);
+      const int top = height(choice, word);
       for (const uint8_t width : kWidths) {
         const auto bits = static_cast<uint8_t>(std::min<int>(width, top));
         if (bits == 0) break;
         const Cut cut{word, static_cast<uint8_t>(top - bits), bits};
-        const auto left = rules_left(rules, cut, region, budget);
+        const auto left = rules_left(choice, cut, budget);
         if (left && *left < least) {
           best = cut;
           least = *left;
@@ -209,26 +317,18 @@ class TreeBuilder {
 
   // How many rules are left for a packet that one of them is for, on average; nothing if the cut
   // needs more nodes than there may be.
-  std::optional<double> rules_left(const std::vector<uint32_t>& rules, const Cut& cut,
-                                   const Box& region, size_t budget) const {
-    if (cut.children() + rules.size() > budget) return std::nullopt;
-    std::vector<int64_t> changes(cut.children() + 1);
-    for (const uint32_t rule : rules) {
-      const auto [first, last] = children_of(rule, cut, region);
-      ++changes[first];
-      --changes[last + 1];
-    }
-    double total = 0;
+  std::optional<double> rules_left(const Choice& choice, const Cut& cut, size_t budget) const {
+    size_t nodes = cut.children();
+    if (nodes + choice.rules.size() > budget) return std::nullopt;
+    std::vector<uint32_t> shares(cut.children());
+    const bool enough = deal_out(choice, cut, [&](uint32_t child, uint32_t) {
+      ++shares[child];
+      return ++nodes <= budget;
+    });
+    if (!enough) return std::nullopt;
     double squares = 0;
-    int64_t share = 0;
-    for (size_t child = 0; child < cut.children(); ++child) {
-      share += changes[child];
-      total += static_cast<double>(share);
-      squares += static_cast<double>(share) * static_cast<double>(share);
-    }
-    if (total + static_cast<double>(cut.children()) > static_cast<double>(budget))
-      return std::nullopt;
-    return squares / total;
+    for (const double share : shares) squares += share * share;
+    return squares / static_cast<double>(nodes - cut.children());
   }
 
   const std::vector<mirror_rule>& rules_;
@@ -271,7 +371,7 @@ std::vector<mirror_node> build_trees(const std::vector<mirror_rule>& rules) {
   for (const auto& group : groups) {
     if (group.empty()) continue;
     last_tree = nodes.size();
-    builder.build(root++, group, whole_box(), kNodesPerRule * group.size());
+    builder.build(root++, group, kNodesPerRule * group.size());
   }
   if (root > 0) end_search(nodes[root - 1]);
   std::for_each(nodes.begin() + static_cast<ptrdiff_t>(last_tree), nodes.end(), end_search);

@@ -42,6 +42,19 @@ std::vector<Rule> overlapping(uint32_t count) {
   return rules;
 }
 
+// Each a little wider than the one before it: the first rules must not be taken for the others.
+std::vector<Rule> nested(uint32_t count) {
+  std::vector<Rule> rules;
+  rules.reserve(count);
+  for (uint32_t n = 0; n < count; ++n) {
+    Rule rule{.priority = n + 1, .protocol = 17};
+    rule.destination_port =
+        PortRange{static_cast<uint16_t>(32000 - n), static_cast<uint16_t>(32000 + n)};
+    rules.push_back(rule);
+  }
+  return rules;
+}
+
 // Nodes on the longest way from this one to the end of its tree.
 size_t longest_way(const std::vector<mirror_node>& nodes, size_t index) {
   const auto& node = nodes.at(index);
@@ -62,8 +75,15 @@ TEST(DecisionTree, ways_stay_short) {
   }
 }
 
+TEST(DecisionTree, nested_ranges_do_not_make_ways_longer) {
+  for (const uint32_t count : {10U, 100U, 1000U, 10000U}) {
+    const auto nodes = build_trees(compile_all(nested(count)));
+    EXPECT_LE(longest_way(nodes, 0), 12U) << count;
+  }
+}
+
 TEST(DecisionTree, memory_is_bounded) {
-  for (const auto& rules : {separable(10000), overlapping(10000)}) {
+  for (const auto& rules : {separable(10000), overlapping(10000), nested(10000)}) {
     EXPECT_LE(build_trees(compile_all(rules)).size(), 8 * rules.size() + 8);
   }
 }

@@ -10,6 +10,7 @@
 #include "agent/model/compile.h"
 #include "agent/model/decision_tree.h"
 #include "agent/model/match.h"
+#include "agent/model/value.h"
 #include "tests/random_documents.h"
 
 namespace vxtap::test {
@@ -132,6 +133,62 @@ TEST(HiddenRules, trees_decide_as_the_rules_one_by_one) {
     }
   }
   EXPECT_GT(found, kPackets);
+}
+
+// Each range a little wider than the ones before it, with others in between that break the rule.
+std::vector<Rule> nested(Random& random) {
+  const auto centre = random.number<int>(0, 65535);
+  const auto step = random.number<int>(1, 300);
+  const auto odd = random.number<uint32_t>(0, 20);  // % of the rules
+  std::vector<Rule> rules(random.number<size_t>(2, 200));
+  for (size_t n = 0; n < rules.size(); ++n) {
+    const int reach = static_cast<int>(n) * step;
+    const PortRange range{static_cast<uint16_t>(std::max(centre - reach, 0)),
+                          static_cast<uint16_t>(std::min(centre + reach, 65535))};
+    rules[n] = {.priority = static_cast<uint32_t>(n) + 1, .protocol = kTcp};
+    rules[n].destination_port = range;
+    if (!random.chance(odd)) continue;
+    switch (random.number<int>(0, 4)) {
+      case 0:
+        rules[n].destination_port.reset();
+        break;
+      case 1:
+        rules[n].protocol.reset();
+        break;
+      case 2:
+        rules[n].source_port = random_range(random);
+        break;
+      case 3:
+        rules[n].destination_port = random_range(random);
+        break;
+      default:
+        rules[n].source_cidr = parse_cidr("128.0.0.0/1");
+    }
+  }
+  return rules;
+}
+
+TEST(HiddenRules, nested_ranges_decide_as_the_rules_one_by_one) {
+  int found = 0;
+  for (uint64_t seed = first_seed(); seed < first_seed() + 200; ++seed) {
+    SCOPED_TRACE("VXTAP_TEST_SEED=" + std::to_string(seed));
+    Random random(seed);
+    const auto pool = few_values(random);
+    const auto rules = nested(random);
+    const auto nodes = trees_of(rules);
+    const auto centre = rules.front().destination_port.value_or(PortRange{80, 80}).first;
+    for (int i = 0; i < 200; ++i) {
+      auto packet = random_packet(random, pool);
+      if (packet.ports && random.chance(80)) {
+        packet.ports->destination =
+            static_cast<uint16_t>(centre + random.number<int>(-20000, 20000));
+      }
+      const Rule* rule = decide(rules, packet).rule;
+      ASSERT_EQ(walk(nodes, rules, packet), rule) << "packet " << i;
+      found += rule == nullptr ? 0 : 1;
+    }
+  }
+  EXPECT_GT(found, 200 * 200 / 10);
 }
 
 TEST(HiddenRules, are_left_out) {
