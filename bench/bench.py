@@ -15,11 +15,11 @@ import charts  # noqa: E402
 import goals  # noqa: E402
 import report  # noqa: E402
 import scale  # noqa: E402
-from cases import classifier, copies, daemon, hotplug, latency, rules, sources, tcp  # noqa: E402
+from cases import classifier, copies, daemon, hotplug, latency, matches, rules, sources, tcp  # noqa: E402
 from lab import run  # noqa: E402
 
-CASES = {"copies": copies, "rules": rules, "sources": sources, "tcp": tcp, "latency": latency,
-         "classifier": classifier, "daemon": daemon, "hotplug": hotplug}
+CASES = {"copies": copies, "rules": rules, "matches": matches, "sources": sources, "tcp": tcp,
+         "latency": latency, "classifier": classifier, "daemon": daemon, "hotplug": hotplug}
 SCALE = ROOT / "bench" / "scale.py"
 OUTPUT = ROOT / "build" / "bench"
 
