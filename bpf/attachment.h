@@ -6,13 +6,10 @@
 
 #include "bpf/maps.h"
 
-/* First sessions, by ifindex % REMEMBERED: two interfaces that share a place are looked up in turn. */
-#define REMEMBERED 256
-/* The later session that is being tried. */
-#define LATER_PLACE REMEMBERED
-/* The session that explain asks about: traffic may interrupt it. */
-#define QUESTION_PLACE (REMEMBERED + 1)
-#define PLACES (REMEMBERED + 2)
+/* Behind the first sessions, by place_of(ifindex): two interfaces that share a place are looked up in turn. The
+ * later session that is being tried; the one that explain asks about, which traffic may interrupt. */
+#define LATER_PLACE PLACES
+#define QUESTION_PLACE (PLACES + 1)
 
 struct remembered_attachment {
 	__u64 edition; /* of the configuration that it comes from; 0: to be looked up again */
@@ -23,21 +20,21 @@ struct remembered_attachment {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PLACES);
+	__uint(max_entries, PLACES + 2);
 	__type(key, __u32);
 	__type(value, struct remembered_attachment);
-} remembered_attachments SEC(".maps");
+} attachments SEC(".maps");
 
 /* NULL if the interface is not a source. What it points to may be another interface's once a copy has been
  * sent. `configuration` becomes a struct slot_map, in which the later sessions are. */
 static __always_inline const struct mirror_attachment *
 first_attachment(__u32 ifindex, bool question, void **configuration)
 {
-	__u32 only = 0, place = question ? QUESTION_PLACE : ifindex % REMEMBERED;
+	__u32 only = 0, place = question ? QUESTION_PLACE : place_of(ifindex);
 	struct mirror_slot slot = {ifindex, 0};
 	const struct mirror_edition *edition = bpf_map_lookup_elem(&editions, &only);
 	struct remembered_attachment *remembered =
-		bpf_map_lookup_elem(&remembered_attachments, &place);
+		bpf_map_lookup_elem(&attachments, &place);
 	const struct mirror_attachment *attachment;
 	__u64 current;
 
@@ -68,7 +65,7 @@ later_attachment(void *configuration, __u32 ifindex, bool question, __u32 positi
 	struct mirror_slot slot = {ifindex, position};
 	const struct mirror_attachment *attachment = bpf_map_lookup_elem(configuration, &slot);
 	__u32 place = question ? QUESTION_PLACE : LATER_PLACE;
-	struct remembered_attachment *copy = bpf_map_lookup_elem(&remembered_attachments, &place);
+	struct remembered_attachment *copy = bpf_map_lookup_elem(&attachments, &place);
 
 	if (!attachment || !copy)
 		return NULL;

@@ -18,7 +18,7 @@ struct copy {
 	__u32 limit;          /* bytes of a wire packet that stay, from the Ethernet header on; 0: all */
 	__u32 vni;
 	__u32 hash;           /* of the inner flow: the outer source port comes from it */
-	__u32 destination_id; /* keys destinations and ways */
+	__u32 destination_id; /* keys destinations, and says which place of ways */
 	__u32 longest;        /* bytes of the longest wire packet that it may become */
 	__u32 kernels_way;    /* it may have to be sent in fragments */
 	__u32 tcp;            /* what super-packets are made of, if there are any */

@@ -102,7 +102,7 @@ static __always_inline int encapsulate(struct __sk_buff *skb, struct copy *copy)
 	struct way *way = way_of(copy->destination_id);
 
 	copy->drop = MIRROR_DROP_ERROR;
-	if (!way || cut_copy(skb, copy))
+	if (!way || way->destination_id != copy->destination_id || cut_copy(skb, copy))
 		return TC_ACT_SHOT;
 	__u32 bytes = skb->len;
 	if (!skb->gso_size && bytes > way->room) /* it could not be cut */

@@ -58,12 +58,10 @@ struct way {
 	struct bpf_fib_lookup query;  /* here, since the stack has no room for it */
 };
 
-#define WAYS 256
-
-/* Those last gone, by destination_id % WAYS: two destinations that share a place ask in turn. */
+/* Those last gone, by place_of(destination_id): two destinations that share a place ask in turn. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, WAYS);
+	__uint(max_entries, PLACES);
 	__type(key, __u32);
 	__type(value, struct way);
 } ways SEC(".maps");
@@ -230,7 +228,7 @@ static __noinline int look_for_way(struct __sk_buff *skb, struct way *way,
 
 static __always_inline struct way *way_of(__u32 destination_id)
 {
-	__u32 place = destination_id % WAYS;
+	__u32 place = place_of(destination_id);
 
 	return bpf_map_lookup_elem(&ways, &place);
 }

@@ -3,7 +3,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <spdlog/spdlog.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
 
@@ -13,6 +12,7 @@
 #include <numeric>
 
 #include "agent/kernel/check.h"
+#include "agent/kernel/edition.h"
 #include "agent/kernel/fd.h"
 #include "agent/kernel/maps.h"
 #include "agent/kernel/packet_layout.h"
@@ -86,27 +86,6 @@ void drop_rule_tables(int rule_tables, const std::vector<uint32_t>& unused) noex
     spdlog::warn("{}", error.what());
   }
 }
-
-// While there is one, no program takes what it remembers for the running configuration: see editions
-// in bpf/maps.h. If the process ends meanwhile, none does until the next publish().
-class NextEdition {
- public:
-  explicit NextEdition(int editions)
-      : edition_(static_cast<mirror_edition*>(mmap(
-            nullptr, sizeof(mirror_edition), PROT_READ | PROT_WRITE, MAP_SHARED, editions, 0))) {
-    check(edition_ == MAP_FAILED ? -errno : 0, "mapping the number of the configuration");
-    __atomic_store_n(&edition_->current, 0, __ATOMIC_SEQ_CST);
-  }
-  ~NextEdition() {
-    __atomic_store_n(&edition_->current, ++edition_->last, __ATOMIC_SEQ_CST);
-    munmap(edition_, sizeof(mirror_edition));
-  }
-  NextEdition(const NextEdition&) = delete;
-  NextEdition& operator=(const NextEdition&) = delete;
-
- private:
-  mirror_edition* edition_;
-};
 
 }  // namespace
 

@@ -92,6 +92,8 @@ class Network {
   // Makes a bridge with one port and brings it up: what is sent on it leaves by the port at once,
   // and in nothing but wire packets with finished checksums. Gives its ifindex.
   uint32_t create_segmenter(const std::string& name, uint32_t port);
+  // Takes the offloads off a segmenter, which a predecessor may have left on.
+  void segment_in_software(const std::string& name);
   // Makes a device that takes packets without Ethernet headers; nothing leaves it but what a
   // program redirects. Gives its ifindex.
   uint32_t create_framer(const std::string& name, uint16_t port);

@@ -161,11 +161,7 @@ uint32_t Network::create_segmenter(const std::string& name, uint32_t port) {
   try {
     mark(socket_.get(), name);
     flood_multicast(socket_.get(), name);
-    // Without scatter-gather the kernel copies each segment into one piece while it sums it up;
-    // with it, the cut would have to gather the pieces once more.
-    for (const uint32_t offload : {ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_STXCSUM, ETHTOOL_SSG}) {
-      set_offload(name, offload, false);
-    }
+    segment_in_software(name);
     nl_check(rtnl_link_enslave_ifindex(socket_.get(), static_cast<int>(ifindex_of(name)),
                                        static_cast<int>(port)),
              "giving the segmenter its port");
@@ -175,6 +171,14 @@ uint32_t Network::create_segmenter(const std::string& name, uint32_t port) {
     throw;
   }
   return ifindex_of(name);
+}
+
+// Without scatter-gather the kernel copies each segment into one piece while it sums it up; with
+// it, the cut would have to gather the pieces once more.
+void Network::segment_in_software(const std::string& name) {
+  for (const uint32_t offload : {ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_STXCSUM, ETHTOOL_SSG}) {
+    set_offload(name, offload, false);
+  }
 }
 
 // It stays down: then it opens no socket, and the port is only a number that it must have.

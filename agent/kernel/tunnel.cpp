@@ -117,6 +117,7 @@ bool TunnelOwner::adopt(const std::vector<Link>& links) {
   }
   devices_ = {complete[kTunnelDevice], complete[kSegmenter], complete[kSegmenterPort],
               complete[kFramer]};
+  network_.segment_in_software(kSegmenter);
   answer_routes(kTunnelDevice);
   return true;
 }

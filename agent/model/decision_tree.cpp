@@ -80,7 +80,7 @@ class TreeBuilder {
 
   // `budget`: how many nodes it may add; never less than there are rules.
   void build(size_t node, std::vector<uint32_t> rules, size_t budget) {
-    build(node, choice(std::move(rules), whole_box()), budget, 0);
+    build(node, choose(std::move(rules), whole_box()), budget, 0);
   }
 
  private:
@@ -103,7 +103,7 @@ class TreeBuilder {
     }
   }
 
-  Choice choice(std::vector<uint32_t> rules, const Box& region) const {
+  Choice choose(std::vector<uint32_t> rules, const Box& region) const {
     drop_hidden(rules, region);
     Choice made{std::move(rules), region, {}, true};
     made.hull.fill({UINT32_MAX, 0});
@@ -127,7 +127,7 @@ class TreeBuilder {
     std::vector<Choice> made;
     made.reserve(shares.size());
     for (size_t child = 0; child < shares.size(); ++child) {
-      made.push_back(choice(std::move(shares[child]), child_region(parent.region, cut, child)));
+      made.push_back(choose(std::move(shares[child]), child_region(parent.region, cut, child)));
     }
     return made;
   }
@@ -249,13 +249,13 @@ class TreeBuilder {
   }
 
   // Calls add(child, rule) for each child that the rule may decide in, that is where no rule before
-  // it takes all packets that it could match. Ends when that gives false; gives what the last one
-  // gave.
+  // it takes all packets that it could match. False if `add` ended it by giving false.
   template <class Add>
   bool deal_out(const Choice& choice, const Cut& cut, const Add& add) const {
     const uint32_t part = part_of(choice, cut);
     const uint64_t behind = part + (uint64_t{cut.children()} << cut.shift);
-    // Child -> the first from there on that is open.
+    // Child -> one behind it, or itself if it is open. Ways are halved as they are gone, so that
+    // many closed children cost nothing.
     std::vector<uint32_t> next(cut.children() + 1);
     std::iota(next.begin(), next.end(), 0U);
     const auto open = [&](uint32_t child) {
@@ -319,7 +319,7 @@ class TreeBuilder {
   // needs more nodes than there may be.
   std::optional<double> rules_left(const Choice& choice, const Cut& cut, size_t budget) const {
     size_t nodes = cut.children();
-    if (nodes + choice.rules.size() > budget) return std::nullopt;
+    if (nodes > budget) return std::nullopt;
     std::vector<uint32_t> shares(cut.children());
     const bool enough = deal_out(choice, cut, [&](uint32_t child, uint32_t) {
       ++shares[child];

@@ -1,12 +1,13 @@
 """Programs remember the first session of an interface and the way to a destination in tables with a few hundred
 places. Those that share a place must not be taken for one another, nor for what they were before a change."""
 
+import itertools
 import socket
 
 from capture import Capture, decapsulate
 from lab import COLLECTOR
 
-PLACES = 256  # REMEMBERED in bpf/attachment.h, WAYS in bpf/way.h
+PLACES = 256
 PORT = 5353
 RULE = {"priority": 1, "policy": "collect", "protocol": "udp", "destination_port": f"{PORT}/{PORT}"}
 ROUNDS = 20
@@ -21,6 +22,16 @@ for _ in range(int(sys.argv[1])):
         end.sendto(b"place", (address, int(sys.argv[2])))
     time.sleep(0.05)
 """
+
+
+def place_of(number):
+    """As bpf/maps.h says."""
+    return (number * 0x9E3779B1 & 0xFFFFFFFF) >> 24
+
+
+def same_place(number, first):
+    """Numbers from `first` on that share a place with that one."""
+    return (other for other in itertools.count(first) if place_of(other) == place_of(number))
 
 
 def send(lab, rounds, *addresses):
@@ -54,7 +65,7 @@ def add_source(lab, number, ifindex):
 
 
 def test_interfaces_that_share_a_place(lab):
-    addresses = {vni: add_source(lab, vni, 2000 + vni * PLACES) for vni in (1, 2)}
+    addresses = {vni: add_source(lab, vni, ifindex) for vni, ifindex in zip((1, 2), same_place(2000, 2000))}
     lab.start_daemon()
     for first, second in ((1, 2), (2, 1), (1, 2)):
         lab.apply(document(session("one", "src1", first), session("two", "src2", second)))
@@ -62,6 +73,16 @@ def test_interfaces_that_share_a_place(lab):
         assert sorted(inner) == sorted([(first, addresses[1]), (second, addresses[2])] * ROUNDS)
     seen = {s["interface"]: s["seen_packets"] for s in lab.stats()["sources"]}
     assert min(seen["src1"], seen["src2"]) >= 3 * ROUNDS
+
+
+def test_underlay_that_shares_its_place_with_a_source(lab):
+    """A copy passes the underlay's programs while the source's goes on to the next session."""
+    und0 = int(lab.run("host", "cat", "/sys/class/net/und0/ifindex").stdout)
+    address = add_source(lab, 1, next(same_place(und0, 2000)))
+    lab.start_daemon()
+    lab.apply(document(session("one", "src1", 1, fall_through=True), session("two", "src1", 2),
+                       session("underlay", "und0", 3)))
+    assert sorted(copy.vni for copy in copies(lab, ROUNDS, address)) == [1] * ROUNDS + [2] * ROUNDS
 
 
 def test_destinations_that_share_a_place(mirror):

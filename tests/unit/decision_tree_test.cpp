@@ -30,13 +30,15 @@ std::vector<Rule> separable(uint32_t count) {
   return rules;
 }
 
-// Wide ranges of ports that all overlap: no cut tells them apart.
+// Wide ranges of ports that all overlap, and none of them hides another: no cut tells them apart.
 std::vector<Rule> overlapping(uint32_t count) {
   std::vector<Rule> rules;
   rules.reserve(count);
   for (uint32_t n = 0; n < count; ++n) {
     Rule rule{.priority = n + 1, .protocol = 17};
-    rule.source_port = PortRange{static_cast<uint16_t>(n), static_cast<uint16_t>(65535 - n)};
+    rule.source_port = PortRange{static_cast<uint16_t>(n), static_cast<uint16_t>(30000 + n)};
+    rule.destination_port =
+        PortRange{static_cast<uint16_t>(30000 - n), static_cast<uint16_t>(65535 - n)};
     rules.push_back(rule);
   }
   return rules;

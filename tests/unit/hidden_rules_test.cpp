@@ -179,9 +179,56 @@ TEST(HiddenRules, nested_ranges_decide_as_the_rules_one_by_one) {
     const auto centre = rules.front().destination_port.value_or(PortRange{80, 80}).first;
     for (int i = 0; i < 200; ++i) {
       auto packet = random_packet(random, pool);
+      const int reach = random.chance(50) ? static_cast<int>(rules.size()) : 20000;
       if (packet.ports && random.chance(80)) {
         packet.ports->destination =
-            static_cast<uint16_t>(centre + random.number<int>(-20000, 20000));
+            static_cast<uint16_t>(centre + random.number<int>(-reach, reach));
+      }
+      const Rule* rule = decide(rules, packet).rule;
+      ASSERT_EQ(walk(nodes, rules, packet), rule) << "packet " << i;
+      found += rule == nullptr ? 0 : 1;
+    }
+  }
+  EXPECT_GT(found, 200 * 200 / 10);
+}
+
+Address address_of(uint32_t bits) {
+  Address address;
+  const uint32_t bytes = htonl(bits);
+  std::memcpy(address.bytes.data(), &bytes, sizeof(bytes));
+  return address;
+}
+
+// Networks around one address, from that alone to all there are.
+std::vector<Rule> nested_networks(Random& random, uint32_t centre) {
+  std::vector<Rule> rules;
+  for (uint8_t length = 32; length-- > 0;) {
+    const uint32_t mask = length == 0 ? 0 : UINT32_MAX << (32 - length);
+    Rule rule{.priority = static_cast<uint32_t>(rules.size()) + 1};
+    if (random.chance(90)) rule.protocol = kTcp;
+    auto& cidr = random.chance(90) ? rule.source_cidr : rule.destination_cidr;
+    cidr = Cidr{address_of(centre & mask), length};
+    if (random.chance(5)) rule.destination_port = random_range(random);
+    rules.push_back(rule);
+  }
+  return rules;
+}
+
+TEST(HiddenRules, nested_networks_decide_as_the_rules_one_by_one) {
+  int found = 0;
+  for (uint64_t seed = first_seed(); seed < first_seed() + 200; ++seed) {
+    SCOPED_TRACE("VXTAP_TEST_SEED=" + std::to_string(seed));
+    Random random(seed);
+    const auto pool = few_values(random);
+    const auto centre =
+        random.pick(std::vector<uint32_t>{0, UINT32_MAX, random.number<uint32_t>(0, UINT32_MAX)});
+    const auto rules = nested_networks(random, centre);
+    const auto nodes = trees_of(rules);
+    for (int i = 0; i < 200; ++i) {
+      auto packet = random_packet(random, pool);
+      if (packet.source.family == Family::ipv4) {
+        packet.source = address_of(centre ^ random.number<uint32_t>(0, UINT32_MAX) >>
+                                                random.number<uint32_t>(0, 31));
       }
       const Rule* rule = decide(rules, packet).rule;
       ASSERT_EQ(walk(nodes, rules, packet), rule) << "packet " << i;
