@@ -4,6 +4,7 @@ places. Those that share a place must not be taken for one another, nor for what
 import itertools
 import socket
 
+import pytest
 from capture import Capture, decapsulate
 from lab import COLLECTOR
 
@@ -85,6 +86,7 @@ def test_underlay_that_shares_its_place_with_a_source(lab):
     assert sorted(copy.vni for copy in copies(lab, ROUNDS, address)) == [1] * ROUNDS + [2] * ROUNDS
 
 
+@pytest.mark.any_kernel
 def test_destinations_that_share_a_place(mirror):
     """More of them than places; a packet goes to each, through one session behind the other."""
     mirror.run("host", "ip", "route", "add", "10.95.0.0/16", "via", COLLECTOR)
