@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 KERNELS = {"6.1": "linux-image-cloud-amd64", "6.12": "linux-image-6.12-cloud-amd64"}
-PATIENCE = 2100  # seconds for the whole guest
+PATIENCE = 2700  # seconds for the whole guest
 
 
 def output(*command, **options):
