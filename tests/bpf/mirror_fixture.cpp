@@ -25,6 +25,7 @@ constexpr uint32_t kMark = 0x00770077;
 struct MirrorFixture::Snapshot {
   mirror_source_counters source{};
   mirror_counters total{};
+  mirror_rule_counters of_rules{};
   // (priority of the session, its name, direction, priority of the rule) -> packets, collected
   std::map<std::tuple<uint32_t, std::string, Direction, uint32_t>, std::pair<uint64_t, bool>> rules;
 };
@@ -89,19 +90,24 @@ MirrorFixture::Snapshot MirrorFixture::snapshot() const {
         const uint64_t packets = counted == matched.end() ? 0 : counted->second.packets;
         result.rules[{session.priority, name, direction, rule.priority}] = {
             packets, rule.policy == Policy::collect};
+        if (counted == matched.end()) continue;
+        result.of_rules.packets += counted->second.packets;
+        result.of_rules.bytes += counted->second.bytes;
       }
     }
   }
   return result;
 }
 
-Outcome MirrorFixture::run(const Packet& packet, Direction direction) {
+Outcome MirrorFixture::run(const Packet& packet, Direction direction, SuperPacket super_packet) {
   const auto before = snapshot();
   const Bytes in = packet.bytes();
   Bytes out(in.size() + 64);
   __sk_buff context{};
   context.ifindex = kIfindex;
   context.mark = kMark;
+  context.gso_size = super_packet.gso_size;
+  context.gso_segs = super_packet.gso_segs;
   std::fill(std::begin(context.cb), std::end(context.cb), kCb);
   __sk_buff after_context{};
   LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = in.data(), .data_out = out.data(),
@@ -118,6 +124,8 @@ Outcome MirrorFixture::run(const Packet& packet, Direction direction) {
   outcome.unchanged = out == in && after_context.mark == kMark &&
                       std::all_of(std::begin(after_context.cb), std::end(after_context.cb),
                                   [](uint32_t word) { return word == kCb; });
+  outcome.rules.packets = after.of_rules.packets - before.of_rules.packets;
+  outcome.rules.bytes = after.of_rules.bytes - before.of_rules.bytes;
   outcome.counters.matched_packets = after.total.matched_packets - before.total.matched_packets;
   outcome.counters.matched_bytes = after.total.matched_bytes - before.total.matched_bytes;
   outcome.counters.mirrored_packets = after.total.mirrored_packets - before.total.mirrored_packets;

@@ -20,9 +20,16 @@ struct Outcome {
   // `none`, `skipped`, `own`, `undecided`, or what each matching session's rule decided:
   // `ids:10 collect, npm:20 ignore`.
   std::string decision;
-  mirror_counters counters{};  // of all sessions, both directions
+  mirror_counters counters{};    // of all sessions, both directions
+  mirror_rule_counters rules{};  // of all of their rules
   int verdict = 0;
   bool unchanged = false;  // the packet's bytes and its cb, mark and priority
+};
+
+// What the kernel says of a packet that stands for many.
+struct SuperPacket {
+  uint32_t gso_size = 0;  // bytes of each one's payload; 0: it stands for itself
+  uint32_t gso_segs = 0;
 };
 
 // A packet and what is to become of it.
@@ -45,7 +52,8 @@ class MirrorFixture : public testing::Test {
 
   // The document's sessions have the source kSource.
   void configure(const std::string& document);
-  Outcome run(const Packet& packet, Direction direction = Direction::inbound);
+  Outcome run(const Packet& packet, Direction direction = Direction::inbound,
+              SuperPacket super_packet = {});
   // What the program says that it would do.
   Explanation explain(const Packet& packet, Direction direction);
   const Configuration& configuration() const { return configuration_; }
