@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "agent/error.h"
+#include "agent/kernel/forwarding.h"
 #include "agent/kernel/grace_periods.h"
 #include "agent/model/source.h"
 #include "agent/near_ends.h"
@@ -159,6 +160,7 @@ void Agent::on_network_change() {
 void Agent::on_tick() {
   try {
     underlay_.look_for_neighbours();
+    answer_routes(kTunnelDevice);
     datapath_.underlays().mend();
     datapath_.links_are_fresh();
     if (underlay_.look_for_ipsec()) on_network_change();

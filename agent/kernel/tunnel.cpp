@@ -9,11 +9,11 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <fstream>
 #include <map>
 #include <string_view>
 
 #include "agent/kernel/check.h"
+#include "agent/kernel/forwarding.h"
 
 namespace vxtap {
 namespace {
@@ -37,15 +37,6 @@ int bind_abstract(std::string_view name) {
 // Two devices cannot have one port.
 uint16_t framer_port(uint16_t tunnel_port) {
   return tunnel_port == 4790 ? 4789 : 4790;  // of VXLAN-GPE, by IANA
-}
-
-// The kernel answers a program's question for the way from a device only if packets that come in
-// there may be forwarded. Nothing comes in on this one: see tunnel_ingress. Without IPv6 there is
-// no file; then there is no way either.
-void answer_routes(const std::string& device) {
-  for (const char* family : {"ipv4", "ipv6"}) {
-    std::ofstream("/proc/sys/net/" + std::string(family) + "/conf/" + device + "/forwarding") << 1;
-  }
 }
 
 }  // namespace

@@ -50,6 +50,25 @@ def test_production_while_switching(mirror, off, on):
     assert totals["matched_packets"] == totals["mirrored_packets"]
 
 
+def test_routes_of_routers_stay(lab):
+    """Where a device begins to forward, as the tunnel device must, the kernel forgets what routers have said."""
+    lab.run("client", "ip", "address", "add", "fe80::99/64", "dev", "cli0", "nodad")
+    lab.client("advertise_router", "cli0")
+    routes = lambda: lab.run("host", "ip", "-6", "route", "show", "default").stdout.split(" expires ")[0]  # noqa: E731
+    wait_for("the route", lambda: "fe80::99" in routes())
+    before = routes()
+    accept = "/proc/sys/net/ipv6/conf/src0/accept_ra"
+    for _ in range(2):
+        lab.start_daemon()
+        assert routes() == before
+        forwarding = "/proc/sys/net/ipv6/conf/vxtap0/forwarding"
+        lab.run("host", "sh", "-c", f"echo 0 > {forwarding}")
+        wait_for("a way again", lambda: lab.run("host", "cat", forwarding).stdout == "1\n")  # noqa: B023
+        lab.daemon.stop()
+        assert routes() == before
+        assert lab.run("host", "cat", accept).stdout == "1\n"
+
+
 def test_several_sessions(mirror):
     document = mirror.document(UDP, name="first", vni=1, priority=10, fall_through=True)
     for name, vni, priority, enabled in (("second", 2, 20, False), ("third", 3, 30, True),
@@ -113,7 +132,7 @@ def test_source_gets_the_address_of_a_collector(mirror):
     mirror.apply({**document, "sessions": [*document["sessions"], other]})
 
     def state_of(interface):
-        sources = json.loads(mirror.vxtap("status", "-o", "json").stdout)["sources"]
+        sources = mirror.status()["sources"]
         return next(source["state"] for source in sources if source["interface"] == interface)
 
     def matched():

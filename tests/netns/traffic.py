@@ -192,6 +192,15 @@ def tun(device, path):
                 os.write(descriptor, answer)
 
 
+def advertise_router(device):
+    """One router advertisement, RFC 4861 §4.2, from a link-local address: a default route."""
+    seconds = 1800
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as sender:
+        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        sender.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, seconds, 0, 0),
+                      ("ff02::1", 0, 0, socket.if_nametoindex(device)))
+
+
 def raw_ip(address, protocol):
     """Sends one IPv4 packet of any protocol."""
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, int(protocol)) as sender:
@@ -202,4 +211,4 @@ if __name__ == "__main__":
     # All on one processor: between two, packets of one flow overtake each other on a virtual cable.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     {f.__name__: f for f in (tcp_server, tcp_client, udp_echo, udp_client, udp_recorder, udp_segments, udp_sink,
-                             udp_stream, raw_frame, raw_ip, tun)}[sys.argv[1]](*sys.argv[2:])
+                             udp_stream, advertise_router, raw_frame, raw_ip, tun)}[sys.argv[1]](*sys.argv[2:])
