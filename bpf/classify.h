@@ -260,6 +260,7 @@ static __always_inline bool to_tunnel_port(struct __sk_buff *skb, __u32 offset)
  * parse_extensions(). */
 __noinline int quotes_own(struct __sk_buff *skb, const struct packet *packet)
 {
+	enum mirror_collector collector;
 	__u32 quoted;
 	__u8 type;
 
@@ -280,10 +281,23 @@ __noinline int quotes_own(struct __sk_buff *skb, const struct packet *packet)
 	}
 	if (packet->family == MIRROR_FAMILY_IPV6 && packet->protocol == IPPROTO_ICMPV6) {
 		struct ipv6hdr ip;
+		struct extension fragment = {};
 
-		return type < 128 && !bpf_skb_load_bytes(skb, quoted, &ip, sizeof(ip)) &&
-		       ip.nexthdr == IPPROTO_UDP && to_tunnel_port(skb, quoted + sizeof(ip)) &&
-		       is_collector(MIRROR_FAMILY_IPV6, &ip.daddr, sizeof(ip.daddr));
+		if (type >= 128 || bpf_skb_load_bytes(skb, quoted, &ip, sizeof(ip)))
+			return false;
+		quoted += sizeof(ip);
+		if (ip.nexthdr == NEXT_FRAGMENT) {
+			if (bpf_skb_load_bytes(skb, quoted, &fragment, sizeof(fragment)))
+				return false;
+			quoted += sizeof(fragment);
+			ip.nexthdr = fragment.next;
+		}
+		if (ip.nexthdr != IPPROTO_UDP)
+			return false;
+		collector = is_collector(MIRROR_FAMILY_IPV6, &ip.daddr, sizeof(ip.daddr));
+		if (bpf_ntohs(fragment.fragment) & ~7) /* no ports: as in is_own() */
+			return collector == MIRROR_DESTINATION;
+		return collector && to_tunnel_port(skb, quoted);
 	}
 	return false;
 }

@@ -66,9 +66,15 @@ std::optional<QuotedCopy> quoted_by_icmpv6(Bytes message, uint16_t port) {
   const auto icmp = header<icmp6_hdr>(message);
   const auto quoted = behind(message, sizeof(icmp6_hdr));
   const auto inner = header<ip6_hdr>(quoted);
-  if (!icmp || !inner || !is_copy(inner->ip6_nxt, behind(quoted, sizeof(ip6_hdr)), port)) {
-    return std::nullopt;
+  if (!icmp || !inner) return std::nullopt;
+  auto protocol = inner->ip6_nxt;
+  auto transport = behind(quoted, sizeof(ip6_hdr));
+  const auto fragment = header<ip6_frag>(transport);
+  if (protocol == IPPROTO_FRAGMENT && fragment && (fragment->ip6f_offlg & IP6F_OFF_MASK) == 0) {
+    protocol = fragment->ip6f_nxt;
+    transport = behind(transport, sizeof(ip6_frag));
   }
+  if (!is_copy(protocol, transport, port)) return std::nullopt;
   QuotedCopy copy{{Family::ipv6, {}}, icmp->icmp6_type == ICMP6_PACKET_TOO_BIG};
   std::memcpy(copy.collector.bytes.data(), &inner->ip6_dst, sizeof(inner->ip6_dst));
   return copy;

@@ -237,6 +237,31 @@ TEST_F(Classify, the_mirrors_own_packets) {
   });
 }
 
+TEST_F(Classify, the_mirrors_own_fragments_over_ipv6) {
+  configure(R"({"filters": [{"name": "f", "inbound": [{"priority": 1, "policy": "collect"}]}],
+                "sessions": [{"name": "s", "filter": "f", "sources": ["lo"], "vni": 7, "priority": 1,
+                              "destination": "2001:db8::9", "enabled": true}]})");
+  const char* collector = "2001:db8::9";
+  const auto first = ethernet() / ipv6(kA6, collector) / ipv6_fragment(0, true, {}, 3);
+  const auto error = ethernet() / ipv6(collector, kA6) / icmpv6(2);
+  expect({
+      {"a first fragment", first / udp(50000, 4789) / payload(80), "own"},
+      {"a later one",
+       ethernet() / ipv6(kA6, collector) / ipv6_fragment(1232, false, 17, 3) / payload(80), "own"},
+      {"a later one whose first was not seen",
+       ethernet() / ipv6(kA6, collector) / ipv6_fragment(1232, false, 17, 4) / payload(80), "own"},
+      {"an error about a first fragment",
+       error / ipv6(kA6, collector) / ipv6_fragment(0, true, {}, 3) / udp(50000, 4789), "own"},
+      {"an error about another packet's first fragment",
+       error / ipv6(kA6, collector) / ipv6_fragment(0, true, {}, 3) / udp(50000, 53),
+       "s:1 collect"},
+      {"an error about a later fragment",
+       error / ipv6(kA6, collector) / ipv6_fragment(1232, false, 17, 3) / payload(80), "own"},
+      {"an error about somebody else's later fragment",
+       error / ipv6(kA6, kB6) / ipv6_fragment(1232, false, 17, 3) / payload(80), "s:1 collect"},
+  });
+}
+
 constexpr const char* kThreeSessions = R"({
   "filters": [
     {"name": "web", "inbound": [{"priority": 1, "policy": "collect", "protocol": "tcp",
