@@ -40,27 +40,6 @@ std::set<uint32_t> ifindexes(const std::vector<Link>& links) {
   return result;
 }
 
-// Those of the plan, and one for each source of its sessions that is not active.
-std::vector<std::string> warnings_of(const Plan& plan,
-                                     const std::map<std::string, SourceStatus>& states,
-                                     const NearEnds& near_ends) {
-  std::map<std::string, SourceStatus> sources;
-  for (const auto& change : plan.changes) {
-    const auto session = plan.result.sessions.find(change.name);
-    if (change.kind != "session" || session == plan.result.sessions.end()) continue;
-    for (const auto& source : sources_of(session->second, states, near_ends)) {
-      sources.emplace(source.interface, source.status);
-    }
-  }
-  auto warnings = plan.warnings;
-  for (const auto& [interface, status] : sources) {
-    if (status.state == SourceState::active) continue;
-    warnings.push_back("source '" + interface + "' is " + to_string(status.state) + ": " +
-                       status.message);
-  }
-  return warnings;
-}
-
 // Why programs may not write the outer headers of any copy, or empty if they may.
 std::string no_encapsulation(const Settings& settings, AttachMode mode) {
   if (settings.kernel_encapsulation) return "the setting 'encapsulation' says so";
@@ -246,6 +225,48 @@ Underlay::Hooked Agent::underlay_hooked() {
 
 std::map<Address, Underlay::Encapsulation> Agent::encapsulations() {
   return underlay_.encapsulations(underlay_hooked());
+}
+
+// Empty if there is nothing to be told, or no route to the collector yet.
+std::string Agent::why_not_in_fragments(const Session& session) {
+  if (session.oversize != Oversize::fragment || session.destination.family == Family::ipv4) {
+    return "";
+  }
+  const auto reason = underlay_.why_kernel(session.destination, underlay_hooked());
+  if (reason.empty()) return "";
+  return "cuts copies to the path's MTU: over IPv6 only vxtap's own program sends fragments, and "
+         "it does not write the outer headers here: " +
+         reason;
+}
+
+std::vector<std::string> Agent::notes_on(const Session& session) {
+  auto notes = vxtap::notes_on(session, configuration_);
+  const auto reason = why_not_in_fragments(session);
+  if (!reason.empty()) notes.push_back(reason);
+  return notes;
+}
+
+// Those of the plan, and what the host does not let be as it says.
+std::vector<std::string> Agent::warnings_of(const Plan& plan,
+                                            const std::map<std::string, SourceStatus>& states,
+                                            const NearEnds& near_ends) {
+  auto warnings = plan.warnings;
+  std::map<std::string, SourceStatus> sources;
+  for (const auto& change : plan.changes) {
+    const auto session = plan.result.sessions.find(change.name);
+    if (change.kind != "session" || session == plan.result.sessions.end()) continue;
+    for (const auto& source : vxtap::sources_of(session->second, states, near_ends)) {
+      sources.emplace(source.interface, source.status);
+    }
+    const auto reason = why_not_in_fragments(session->second);
+    if (!reason.empty()) warnings.push_back("session '" + change.name + "' " + reason);
+  }
+  for (const auto& [interface, status] : sources) {
+    if (status.state == SourceState::active) continue;
+    warnings.push_back("source '" + interface + "' is " + to_string(status.state) + ": " +
+                       status.message);
+  }
+  return warnings;
 }
 
 void Agent::update_hooks(const std::vector<Link>& links, const std::set<uint32_t>& wanted) {

@@ -58,6 +58,8 @@ class Agent {
   std::vector<SessionSource> sources_of(const Session& session) const {
     return vxtap::sources_of(session, sources_, near_ends_);
   }
+  // What a user should know of a session as it is, and as the host lets it be. Sentences.
+  std::vector<std::string> notes_on(const Session& session);
   // Who writes the outer headers of the copies to each destination in use.
   std::map<Address, Underlay::Encapsulation> encapsulations();
   // What is wrong, in sentences that say with which source or session, and what to do.
@@ -89,6 +91,10 @@ class Agent {
   void refresh_sources(const std::vector<Link>& links, const AddressesByInterface& addresses);
   Surroundings surroundings(const std::vector<Link>& links, const AddressesByInterface& addresses);
   Underlay::Hooked underlay_hooked();
+  std::string why_not_in_fragments(const Session& session);
+  std::vector<std::string> warnings_of(const Plan& plan,
+                                       const std::map<std::string, SourceStatus>& states,
+                                       const NearEnds& near_ends);
   void update_hooks(const std::vector<Link>& links, const std::set<uint32_t>& wanted);
 
   Settings settings_;

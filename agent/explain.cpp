@@ -271,11 +271,21 @@ class Explainer {
                 uint32_t network_offset, size_t size) const {
     const auto& attachment = attachments_.at(session_id);
     uint32_t limit = network_offset + attachment.packet_length;
-    if (attachment.frame_limit != 0) limit = std::min(limit, attachment.frame_limit);
+    if (attachment.frame_limit != 0 && !goes_in_fragments(attachment)) {
+      limit = std::min(limit, attachment.frame_limit);
+    }
     answer["vni"] = session.vni.value();
     answer["destination"] = to_string(session.destination);
     answer["copy_limit"] = limit;
     if (!question_.described) answer["copy_bytes"] = std::min<size_t>(limit, size);
+  }
+
+  // Over IPv6 that is a program's work: see next_device() in bpf/copy.h.
+  bool goes_in_fragments(const mirror_attachment& attachment) const {
+    const auto& destination = agent_.published().destinations.at(attachment.destination_id);
+    const bool can =
+        destination.address.family == MIRROR_FAMILY_IPV4 || destination.encapsulate != 0;
+    return attachment.fragments != 0 && can;
   }
 
   static ordered_json failed_rules(const std::vector<Rule>& rules, uint32_t before,

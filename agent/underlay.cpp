@@ -64,6 +64,22 @@ std::string Underlay::only_kernel(const Way& way) const {
   return "";
 }
 
+std::string Underlay::why_kernel(const Way& way, const Hooked& hooked) const {
+  auto reason = only_kernel(way);
+  if (reason.empty() && !hooked(way.route.ifindex)) {
+    reason = "no program could be attached to '" + way.interface + "'";
+  }
+  return reason;
+}
+
+std::string Underlay::why_kernel(const Address& destination, const Hooked& hooked) {
+  const auto known = ways_.find(destination);
+  if (known != ways_.end()) return known->second ? why_kernel(*known->second, hooked) : "";
+  // No hook is there for it yet.
+  const auto way = find(destination, network_.links());
+  return way ? only_kernel(*way) : "";
+}
+
 std::set<uint32_t> Underlay::interfaces() const {
   std::set<uint32_t> interfaces;
   for (const auto& [destination, way] : ways_) {
@@ -81,10 +97,7 @@ std::map<Address, Underlay::Encapsulation> Underlay::encapsulations(const Hooked
       continue;
     }
     encapsulation.interface = way->interface;
-    encapsulation.reason = only_kernel(*way);
-    if (encapsulation.reason.empty() && !hooked(way->route.ifindex)) {
-      encapsulation.reason = "no program could be attached to '" + way->interface + "'";
-    }
+    encapsulation.reason = why_kernel(*way, hooked);
     encapsulation.bpf = encapsulation.reason.empty();
   }
   return result;

@@ -45,6 +45,9 @@ class Underlay {
   // `hooked`: whether one stands there.
   using Hooked = std::function<bool(uint32_t ifindex)>;
   std::map<Address, Surroundings::Path> paths(const Hooked& hooked) const;
+  // Why no program can write the outer headers of copies to an address, one of the destinations or
+  // not yet; empty if one can, or if there is no route.
+  std::string why_kernel(const Address& destination, const Hooked& hooked);
   // Who writes the outer headers of the copies to each destination.
   struct Encapsulation {
     std::string interface;  // empty: there is no way
@@ -67,6 +70,7 @@ class Underlay {
     bool ethernet = true;
   };
   std::string only_kernel(const Way& way) const;
+  std::string why_kernel(const Way& way, const Hooked& hooked) const;
   std::optional<Way> find(const Address& destination, const std::vector<Link>& links);
   std::string problem(const Address& destination, const std::optional<Way>& way,
                       const std::map<Neighbour, bool>& known) const;

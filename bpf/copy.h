@@ -19,16 +19,22 @@ struct copy {
 	__u32 vni;
 	__u32 hash;           /* of the inner flow: the outer source port comes from it */
 	__u32 destination_id; /* keys destinations, and says which place of ways */
+	__u32 room;           /* bytes of a wire packet that the path takes, as the agent knows it; 0: it does not */
+	__u32 fragments;      /* what the path does not take is sent in fragments, and not cut */
 	__u32 longest;        /* bytes of the longest wire packet that it may become */
-	__u32 kernels_way;    /* it may have to be sent in fragments */
 	__u32 tcp;            /* what super-packets are made of, if there are any */
 	__u32 finished;       /* nothing is left to the hardware: it comes from the segmenter */
 	__u32 wrapped;        /* a program has written the outer headers */
 	__u32 naked_on;       /* ifindex of the underlay whose hook has yet to write the outer headers, or 0 */
+	__u32 part_size;      /* bytes of its UDP datagram in each fragment but the last; 0: it goes in one packet */
+	__u32 part_offset;    /* of the fragment that comes to the hook next, in that datagram */
+	__be32 part_id;       /* of the datagram, the same in all fragments */
+	__u32 sum;            /* of all bytes of the copy, folded */
 	__u32 packets, bytes; /* of the original, on the wire */
-	/* What has got its outer headers, or entered the tunnel device: wire packets, their bytes, and how many of them were cut. */
+	/* What has got its outer headers, or entered the tunnel device: wire packets, their bytes, and how many of
+	 * them were cut. */
 	__u32 sent_packets, sent_bytes, cut_packets;
-	__u32 drop;           /* enum mirror_drop: why something has not; MIRROR_DROPS: not said */
+	__u32 drop;           /* enum mirror_drop: why the first that has not did not; MIRROR_DROPS: not said */
 };
 
 struct {
@@ -51,7 +57,7 @@ static __always_inline struct copy *copy_under_way(void)
 static __always_inline __u32 cut_at(const struct mirror_attachment *attachment,
 				    const struct wire *wire)
 {
-	__u32 limit = attachment->frame_limit;
+	__u32 limit = attachment->fragments ? 0 : attachment->frame_limit;
 
 	if (attachment->packet_length) {
 		__u32 length = wire->network_offset + attachment->packet_length;
@@ -85,16 +91,37 @@ static __always_inline bool needs_segmenter(struct __sk_buff *skb)
 	return skb->gso_size || !is_finished(skb);
 }
 
-/* Straight to the underlay, or to the tunnel device if only the kernel's VXLAN transmit can carry the
- * copy. A tag that is held outside the frame would be the outer frame's if the programs wrote headers in
- * front of it. Over IPv6, the outer UDP checksum is due, which covers what the hardware would still change. */
-static __always_inline __u32 last_device(struct __sk_buff *skb, struct copy *copy)
+/* Bytes of a copy that fit into one packet of the path. What MTU a route has been given, the kernel tells the
+ * agent, but not programs. */
+static __always_inline __u32 room_of(const struct copy *copy, const struct way *way)
 {
-	struct way *way = find_way(skb, copy->destination_id, false);
+	return copy->room && copy->room < way->room ? copy->room : way->room;
+}
 
-	if (!way || !way->underlay || copy->kernels_way || skb->vlan_present ||
-	    (skb->gso_size && !copy->tcp) || copy->longest > way->room ||
-	    (way->ipv6 && !copy->finished && needs_segmenter(skb)))
+/* Whether `length` bytes of a packet are too many and the kernel would not do what is due: over IPv6 it sends
+ * nothing that is too long, over IPv4 fragments, whatever the session wants. */
+static __always_inline bool is_too_long(const struct copy *copy, const struct way *way, __u32 length)
+{
+	return (way->ipv6 || !copy->fragments) && length > room_of(copy, way);
+}
+
+/* Whether a program may write the outer headers in front of the skb as it is. A super-packet of anything but
+ * TCP has to be told more than it can say. A tag that is held outside the frame would be the outer frame's,
+ * and is put into the frame before; over IPv6 the outer UDP checksum is due: neither can be done while
+ * the hardware would still change what is inside. */
+static __always_inline bool can_wrap(struct __sk_buff *skb, const struct copy *copy, const struct way *way)
+{
+	if (skb->gso_size && !copy->tcp)
+		return false;
+	return (!way->ipv6 && !skb->vlan_present) || copy->finished || !needs_segmenter(skb);
+}
+
+/* Straight to the underlay, or to the tunnel device if only the kernel's VXLAN transmit can carry the copy. `way`
+ * may be NULL. */
+static __always_inline __u32 last_device(struct __sk_buff *skb, struct copy *copy, const struct way *way)
+{
+	if (!way || !way->underlay || !can_wrap(skb, copy, way) ||
+	    (copy->longest > room_of(copy, way) && !is_too_long(copy, way, copy->longest)))
 		return tunnel_ifindex;
 	copy->naked_on = way->underlay;
 	return way->underlay;
@@ -102,7 +129,10 @@ static __always_inline __u32 last_device(struct __sk_buff *skb, struct copy *cop
 
 static __always_inline __u32 next_device(struct __sk_buff *skb, struct copy *copy)
 {
-	return copy->limit && needs_segmenter(skb) ? segmenter_ifindex : last_device(skb, copy);
+	const struct way *way = find_way(skb, copy->destination_id, false);
+	bool is_whole = !copy->limit && !(way && is_too_long(copy, way, copy->longest));
+
+	return !is_whole && needs_segmenter(skb) ? segmenter_ifindex : last_device(skb, copy, way);
 }
 
 #define NET_XMIT_DROP 1
@@ -125,6 +155,13 @@ static __always_inline enum mirror_drop drop_reason(const struct copy *copy, lon
 	default:
 		return MIRROR_DROP_ERROR;
 	}
+}
+
+/* Of several segments, the first reason stays. */
+static __always_inline void lose(struct copy *copy, __u32 reason)
+{
+	if (copy->drop >= MIRROR_DROPS)
+		copy->drop = reason;
 }
 
 /* Matched is mirrored and dropped, whatever happened. */
@@ -168,8 +205,9 @@ static __always_inline void send_copy(struct __sk_buff *skb,
 		.vni = attachment->vni,
 		.hash = flow_hash(packet),
 		.destination_id = attachment->destination_id,
+		.room = attachment->frame_limit,
+		.fragments = attachment->fragments,
 		.longest = limit ? limit : wire->longest,
-		.kernels_way = !attachment->frame_limit,
 		.tcp = packet->protocol == IPPROTO_TCP,
 		.packets = wire->packets,
 		.bytes = wire->bytes,

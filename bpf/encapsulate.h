@@ -5,6 +5,8 @@
 
 #include "bpf/checksum.h"
 #include "bpf/copy.h"
+#include "bpf/outer_fragments.h"
+#include "bpf/outer_headers.h"
 #include "bpf/tunnel.h"
 #include "bpf/way.h"
 
@@ -13,29 +15,6 @@
 #define MAKE_ROOM                                                                                     \
 	(BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP |       \
 	 BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN) | ADJ_ROOM_ENCAP_L2_ETH)
-
-/* What the kernel's VXLAN device makes of the same hash, RFC 7348 §5: 49152–65535. */
-static __always_inline __u16 source_port(__u32 hash)
-{
-	hash ^= hash << 16;
-	return 49152 + (__u16)(((__u64)hash * (65535 - 49152)) >> 32);
-}
-
-/* `length`: bytes from the outer IP header to the end. */
-static __always_inline void complete_ipv4(struct outer_ipv4 *headers, const struct copy *copy,
-					  struct way *way, __u32 length)
-{
-	/* A super-packet gets its lengths when it is segmented. */
-	__u16 total = length <= 65535 ? length : 0;
-
-	*headers = way->headers.ipv4;
-	headers->ip.tot_len = bpf_htons(total);
-	headers->ip.id = bpf_htons(way->identification++);
-	headers->ip.check = ~fold(way->sum + headers->ip.tot_len + headers->ip.id);
-	headers->udp.source = bpf_htons(source_port(copy->hash));
-	headers->udp.len = bpf_htons(total ? total - sizeof(headers->ip) : 0);
-	headers->vxlan.vni = bpf_htonl(copy->vni << 8);
-}
 
 struct wrapping {
 	struct outer_ipv4 outer;
@@ -69,7 +48,7 @@ static __always_inline long wrap_in_ipv4(struct __sk_buff *skb, const struct cop
 	return bpf_skb_store_bytes(skb, 0, &headers.outer, sizeof(headers.outer), BPF_F_RECOMPUTE_CSUM);
 }
 
-/* Over IPv6, nothing but the checksum of the whole copy will do, and nothing is left to the hardware. */
+/* 0, or the packet is what it was. */
 static __always_inline long wrap_in_ipv6(struct __sk_buff *skb, const struct copy *copy, const struct way *way)
 {
 	struct outer_ipv6 headers;
@@ -79,14 +58,7 @@ static __always_inline long wrap_in_ipv6(struct __sk_buff *skb, const struct cop
 
 	if (error)
 		return error;
-	headers = way->headers.ipv6;
-	headers.ip.payload_len = headers.udp.len = bpf_htons(length);
-	headers.udp.source = bpf_htons(source_port(copy->hash));
-	headers.vxlan.vni = bpf_htonl(copy->vni << 8);
-	headers.udp.check = ~fold(fold(sum) + way->sum + 2 * headers.udp.len + headers.udp.source +
-				  sum_words(&headers.vxlan.vni, sizeof(headers.vxlan.vni) / 2));
-	if (!headers.udp.check) /* that would say that there is none */
-		headers.udp.check = 0xffff;
+	complete_ipv6(&headers, copy, way, length, fold(sum));
 	return bpf_skb_store_bytes(skb, 0, &headers, sizeof(headers), BPF_F_RECOMPUTE_CSUM);
 }
 
@@ -100,20 +72,34 @@ static __always_inline long wrap(struct __sk_buff *skb, const struct copy *copy,
 static __always_inline int encapsulate(struct __sk_buff *skb, struct copy *copy)
 {
 	struct way *way = way_of(copy->destination_id);
+	bool fits;
 
-	copy->drop = MIRROR_DROP_ERROR;
-	if (!way || way->destination_id != copy->destination_id || cut_copy(skb, copy))
-		return TC_ACT_SHOT;
+	if (!way || way->destination_id != copy->destination_id ||
+	    (skb->vlan_present && put_tags_into_frame(skb)))
+		goto lost;
+	__u32 whole = skb->len;
+	__u32 limit = skb->gso_size || copy->fragments ? copy->limit : limit_on_path(copy, way);
+	if (cut_copy(skb, limit))
+		goto lost;
 	__u32 bytes = skb->len;
-	if (!skb->gso_size && bytes > way->room) /* it could not be cut */
-		return TC_ACT_SHOT;
-	if (wrap(skb, copy, way))
-		return bpf_redirect(tunnel_ifindex, 0);
+	fits = skb->gso_size || bytes <= room_of(copy, way);
+	/* It could not be cut. From the segmenter, one device more would be one too many for the kernel's VXLAN
+	 * transmit, which bounds how deep tunnels nest. */
+	if (!fits && copy->finished && limit && bytes > limit)
+		goto lost;
 	skb->mark = 0; /* the original's is about the original's route */
-	count_sent(copy, skb->gso_size, bytes);
+	if (!fits && way->ipv6) {
+		if (send_fragments(skb, copy))
+			goto lost;
+	} else if (!fits || wrap(skb, copy, way)) {
+		return bpf_redirect(tunnel_ifindex, 0);
+	}
+	count_sent(copy, skb->gso_size, bytes, bytes < whole);
 	copy->wrapped = 1;
-	copy->drop = MIRROR_DROPS;
 	return TC_ACT_UNSPEC;
+lost:
+	lose(copy, MIRROR_DROP_ERROR);
+	return TC_ACT_SHOT;
 }
 
 #endif

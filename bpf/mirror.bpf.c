@@ -3,10 +3,11 @@
  *   source interface, mirror_ingress or mirror_egress:
  *                        attachment.h, parse.h, fragment.h, wire.h, classify.h, copy.h, way.h
  *     -> framer:         only from a source without Ethernet headers: frame_egress adds one
- *     -> segmenter:      only super-packets and unfinished checksums that must be cut: a bridge whose
- *                        transmit side makes wire packets of them, and whose one port, a macvlan
- *                        device, leads to the underlay (segment_egress) or to the tunnel device
- *     -> underlay:       underlay_egress writes the outer headers: encapsulate.h
+ *     -> segmenter:      only super-packets and unfinished checksums that must be cut, or sent in fragments over
+ *                        IPv6: a bridge whose transmit side makes wire packets of them, and whose one
+ *                        port, a macvlan device, leads to the underlay (segment_egress) or to the tunnel device
+ *     -> underlay:       underlay_egress writes the outer headers: encapsulate.h,
+ *                        outer_headers.h, outer_fragments.h
  *     or tunnel device:  what that can't carry: tunnel_egress, tunnel.h; then the kernel's VXLAN transmit
  *
  * Whatever the copy meets, the original goes on unchanged: the two programs on a source always
@@ -156,7 +157,7 @@ int segment_egress(struct __sk_buff *skb)
 	if (!copy)
 		return refuse();
 	copy->finished = 1;
-	return bpf_redirect(last_device(skb, copy), 0);
+	return bpf_redirect(last_device(skb, copy, find_way(skb, copy->destination_id, false)), 0);
 }
 
 /* On the underlay, before all other programs there: what they see has its outer headers. */
@@ -168,6 +169,12 @@ int underlay_egress(struct __sk_buff *skb)
 	if (!copy || copy->naked_on != skb->ifindex)
 		return TC_ACT_UNSPEC;
 	copy->naked_on = 0;
+	if (copy->part_size) {
+		if (!become_part(skb))
+			return TC_ACT_UNSPEC;
+		lose(copy, MIRROR_DROP_ERROR);
+		return TC_ACT_SHOT;
+	}
 	return encapsulate(skb, copy);
 }
 

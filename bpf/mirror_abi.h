@@ -52,15 +52,17 @@ struct mirror_attachment {
 	__u32 destination_id; /* keys destinations */
 	__u32 vni;            /* 0–16777215 */
 	__u32 packet_length;  /* bytes of a copy from the IP header on; 0: no limit */
-	__u32 frame_limit;    /* bytes of a copy from the Ethernet header on; 0: no limit */
+	__u32 frame_limit;    /* bytes of a copy, from the Ethernet header on, that the path takes; 0: not known */
 	__u32 rule_table[MIRROR_DIRECTIONS];
 	__u32 rule_count[MIRROR_DIRECTIONS];
 	__u8 fall_through; /* after a match here, later sessions are tried all the same */
 	__u8 last;         /* no slot follows */
 	__u8 no_ethernet;  /* the source's packets begin with their IP header */
 	__u8 flip;         /* 1: inbound and outbound are as the other end of the cable sees them; or 0 */
+	__u8 fragments;    /* what the path does not take is sent in fragments, where that can be, and not cut */
+	__u8 pad[3];
 };
-MIRROR_ASSERT_SIZE(mirror_attachment, 48);
+MIRROR_ASSERT_SIZE(mirror_attachment, 52);
 
 #define MIRROR_FAMILY_ANY 0
 #define MIRROR_FAMILY_IPV4 4

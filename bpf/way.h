@@ -49,7 +49,7 @@ struct way {
 	__u32 generation; /* of ways_generation */
 	__u32 underlay;   /* ifindex whose hook writes the outer headers; 0: the kernel's VXLAN transmit */
 	__u32 drop;       /* enum mirror_drop: why there is no way; MIRROR_DROPS: there is one */
-	__u32 room;       /* bytes of an inner frame that the underlay takes, if `underlay` */
+	__u32 room;       /* bytes of an inner frame that fit into one packet of the path */
 	__u32 sum;        /* IPv4: of the IP header, without its length and identification; IPv6: of what the
 	                   * UDP checksum covers and is the same for every copy */
 	__u16 identification;
@@ -84,6 +84,7 @@ static __always_inline void ask(struct bpf_fib_lookup *query, const struct mirro
 {
 	__builtin_memset(query, 0, sizeof(*query));
 	query->l4_protocol = IPPROTO_UDP;
+	query->tot_len = 1; /* or the answer has the interface's MTU, and not the path's as far as it is known */
 	query->ifindex = tunnel_ifindex;
 	if (address->family == MIRROR_FAMILY_IPV6) {
 		query->family = IPV6_FAMILY;
@@ -192,6 +193,8 @@ static __noinline int look_for_way(struct __sk_buff *skb, struct way *way,
 
 	way->underlay = 0;
 	way->drop = MIRROR_DROPS;
+	way->ipv6 = ipv6;
+	way->room = ~0U;
 	if (is_link_down(destination)) {
 		way->drop = MIRROR_DROP_LINK_DOWN;
 		return 0;
@@ -206,10 +209,10 @@ static __noinline int look_for_way(struct __sk_buff *skb, struct way *way,
 		answer = bpf_fib_lookup(skb, query, sizeof(*query), 0);
 	}
 	way->drop = reason_of(answer, destination);
-	/* FRAG_NEEDED: said of the packet that asks, which is none for the underlay yet. */
-	if (!destination->encapsulate ||
-	    (answer != BPF_FIB_LKUP_RET_SUCCESS && answer != BPF_FIB_LKUP_RET_FRAG_NEEDED) ||
-	    !has_source(query, ipv6) || query->mtu_result <= outer_length(ipv6))
+	if (answer != BPF_FIB_LKUP_RET_SUCCESS || query->mtu_result <= outer_length(ipv6))
+		return 0;
+	way->room = query->mtu_result - outer_length(ipv6);
+	if (!destination->encapsulate || !has_source(query, ipv6))
 		return 0;
 	underlay = query->ifindex;
 	if (!bpf_map_lookup_elem(&underlays, &underlay))
@@ -220,8 +223,6 @@ static __noinline int look_for_way(struct __sk_buff *skb, struct way *way,
 		prepare_ipv4(way, &destination->address);
 	__builtin_memcpy(way->headers.ethernet.h_dest, query->dmac, ETH_ALEN);
 	__builtin_memcpy(way->headers.ethernet.h_source, query->smac, ETH_ALEN);
-	way->ipv6 = ipv6;
-	way->room = query->mtu_result - outer_length(ipv6);
 	way->underlay = underlay;
 	return 0;
 }

@@ -110,7 +110,7 @@ ordered_json filter_summary(const Agent& agent, const Filter& filter) {
           {"sessions", edit::sessions_of(agent.configuration(), filter.name)}};
 }
 
-ordered_json session_report(const Agent& agent, const Session& session) {
+ordered_json session_report(Agent& agent, const Session& session) {
   auto report = to_json(session);
   auto states = ordered_json::array();
   for (const auto& source : agent.sources_of(session)) {
@@ -120,7 +120,7 @@ ordered_json session_report(const Agent& agent, const Session& session) {
                       {"message", source.status.message}});
   }
   report["source_states"] = states;
-  report["notes"] = notes_on(session, agent.configuration());
+  report["notes"] = agent.notes_on(session);
   return report;
 }
 

@@ -19,7 +19,7 @@ inline constexpr std::array<const char*, MIRROR_DROPS> kDropReasons{
 
 // The object with what the daemon knows of it.
 nlohmann::ordered_json filter_report(const Agent& agent, const Filter& filter);
-nlohmann::ordered_json session_report(const Agent& agent, const Session& session);
+nlohmann::ordered_json session_report(Agent& agent, const Session& session);
 // For lists: how many rules instead of the rules.
 nlohmann::ordered_json filter_summary(const Agent& agent, const Filter& filter);
 

@@ -26,7 +26,7 @@ void set_network(const Cidr& cidr, __be32 (&network)[4], __be32 (&mask)[4]) {
 
 uint32_t frame_limit(const Session& session, const Surroundings& surroundings) {
   const auto path = surroundings.paths.find(session.destination);
-  if (sends_fragments(session) || path == surroundings.paths.end()) return 0;
+  if (path == surroundings.paths.end()) return 0;
   const bool ipv4 = session.destination.family == Family::ipv4;
   const uint32_t overhead = ipv4 ? kOverheadIpv4 : kOverheadIpv6;
   // No path is so narrow that not even the headers fit, whatever somebody sets an MTU to.
@@ -236,6 +236,7 @@ CompiledConfiguration compile(const Configuration& configuration, const Surround
       attachment.vni = session->vni.value_or(0);
       attachment.packet_length = session->packet_length;
       attachment.frame_limit = frame_limit(*session, surroundings);
+      attachment.fragments = session->oversize == Oversize::fragment ? 1 : 0;
       attachment.fall_through = session->fall_through ? 1 : 0;
       attachment.no_ethernet = ethernet ? 0 : 1;
       attachment.flip = source.flip ? 1 : 0;

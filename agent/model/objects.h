@@ -87,12 +87,6 @@ struct Session {
   bool operator==(const Session&) const = default;
 };
 
-// Whether copies that are too long for the path are fragmented. Over IPv6 the kernel drops what a
-// tunnel sends and does not fit: there they are cut, whatever the session says.
-inline bool sends_fragments(const Session& session) {
-  return session.oversize == Oversize::fragment && session.destination.family == Family::ipv4;
-}
-
 // What a user wrote: objects in their order.
 struct Document {
   std::vector<Filter> filters;

@@ -120,11 +120,6 @@ std::vector<std::string> notes_on(const Session& session, const Configuration& c
   if (rules[0].empty() && rules[1].empty()) {
     notes.push_back("mirrors nothing: its filter '" + session.filter + "' has no rules");
   }
-  if (session.oversize == Oversize::fragment && !sends_fragments(session)) {
-    notes.push_back(
-        "cuts copies to the path's MTU: over IPv6 the kernel does not fragment what a tunnel "
-        "sends");
-  }
   for (const auto& [name, other] : configuration.sessions) {
     if (other.vni != session.vni || other.destination != session.destination ||
         name == session.name) {

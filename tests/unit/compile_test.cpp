@@ -113,12 +113,16 @@ TEST(Compile, limits_of_the_path) {
   const auto limit = [&] {
     return compile(input, surroundings, ids, tables).slots.at(0).attachment.frame_limit;
   };
+  const auto fragments = [&] {
+    return compile(input, surroundings, ids, tables).slots.at(0).attachment.fragments;
+  };
   EXPECT_EQ(limit(), 0U);  // no route, no limit: nothing leaves anyway
   surroundings.paths[parse_address("192.0.2.1")].mtu = 1500;
   EXPECT_EQ(limit(), 1464U);  // 14 bytes of Ethernet and 1450 of IP
+  EXPECT_EQ(fragments(), 0);
   input.sessions.at("s").oversize = Oversize::fragment;
-  EXPECT_EQ(limit(), 0U);
-  input.sessions.at("s").oversize = Oversize::truncate;
+  EXPECT_EQ(fragments(), 1);
+  EXPECT_EQ(limit(), 1464U);
   input.sessions.at("s").destination = parse_address("2001:db8::1");
   surroundings.paths[parse_address("2001:db8::1")].mtu = 1500;
   EXPECT_EQ(limit(), 1444U);
