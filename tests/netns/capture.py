@@ -66,13 +66,17 @@ class Copy:
     inner: bytes
 
 
-def udp_checksum_good(addresses, udp):
-    pseudo = addresses + struct.pack("!IHH", len(udp), 0, 17)
-    data = pseudo + udp + b"\0" * (len(udp) % 2)
+def ones_complement_sum(data):
+    """RFC 1071: of what holds its own checksum, 0xffff."""
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
-    return total == 0xFFFF
+    return total
+
+
+def udp_checksum_good(addresses, udp):
+    pseudo = addresses + struct.pack("!IHH", len(udp), 0, 17)
+    return ones_complement_sum(pseudo + udp + b"\0" * (len(udp) % 2)) == 0xFFFF
 
 
 def decapsulate(frame):

@@ -25,6 +25,9 @@ class Mirror(Lab):
     def stats(self):
         return json.loads(self.vxtap("stats", "-o", "json").stdout)
 
+    def status(self):
+        return json.loads(self.vxtap("status", "-o", "json").stdout)
+
     def session(self, name="ids"):
         return next(s for s in self.stats()["sessions"] if s["name"] == name)
 

@@ -29,7 +29,7 @@ def clean_up(lab, check=True):
 
 
 def tcx(lab):
-    return json.loads(lab.vxtap("status", "-o", "json").stdout)["attach"] == "tcx"
+    return lab.status()["attach"] == "tcx"
 
 
 @pytest.fixture

@@ -2,22 +2,18 @@
 both write the same; and that the second stands in wherever the first can't."""
 
 import json
-import struct
 
 import pytest
-from capture import Capture, decapsulate
+from capture import Capture, decapsulate, ones_complement_sum
 from lab import COLLECTOR, COLLECTOR6, HOST, run, wait_for
+from test_copies import frame
 
 UDP = '{"priority": 1, "policy": "collect", "protocol": "udp"}'
 COPIES = 2 * 20
 
 
-def status(mirror):
-    return json.loads(mirror.vxtap("status", "-o", "json").stdout)
-
-
 def ways(mirror):
-    return {d["address"]: d for d in status(mirror)["destinations"]}
+    return {d["address"]: d for d in mirror.status()["destinations"]}
 
 
 def sent_by_the_kernel(mirror):
@@ -34,15 +30,8 @@ def copies_of_datagrams(mirror, *sizes):
     return copies.stop()
 
 
-def header_sum(header):
-    total = sum(struct.unpack(f"!{len(header) // 2}H", header))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
-
-
 def has_tcx(mirror, collector=COLLECTOR):
-    if status(mirror)["attach"] == "tcx":
+    if mirror.status()["attach"] == "tcx":
         return True
     way = ways(mirror)[collector]
     assert way["encapsulation"] == "kernel" and "TCX" in way["reason"]
@@ -51,7 +40,7 @@ def has_tcx(mirror, collector=COLLECTOR):
 
 def ipv4_without_chance(frame):
     """All but identification and checksum."""
-    assert header_sum(frame[14:34]) == 0xFFFF
+    assert ones_complement_sum(frame[14:34]) == 0xFFFF
     return frame[:18] + frame[20:24] + frame[26:50]
 
 
@@ -102,6 +91,19 @@ def test_ipv6_leaves_unfinished_copies_to_the_kernel(mirror):
     assert sent_by_the_kernel(mirror) == COPIES
 
 
+def test_tags_outside_the_frame(mirror):
+    """The kernel holds the outer tag of what comes in outside the frame; the program puts it back."""
+    mirror.apply(mirror.document(UDP))
+    if not has_tcx(mirror):
+        return
+    frames = [frame(tags) for tags in ([], ["8100e005"], ["88a80006"], ["88a80006", "81002005"],
+                                       ["81000006", "81000005"], ["88a80007", "81000006", "81000005"])]
+    copies = Capture(mirror, "collector", "col0", "udp", "port", "4789", direction="in")
+    mirror.client("raw_frame", "cli0", *(sent.hex() for sent in frames))
+    assert [copy.inner for copy in mirror.copies(copies)] == frames
+    assert sent_by_the_kernel(mirror) == 0
+
+
 @pytest.mark.any_kernel
 def test_ipsec_policies_are_obeyed(mirror):
     """Only what passes the kernel's output is encrypted."""
@@ -133,7 +135,7 @@ def test_follows_the_route(mirror):
         else:
             mirror.run("host", "ip", "route", "delete", f"{COLLECTOR}/32")
         wait_for(device, lambda: ways(mirror)[COLLECTOR]["interface"] == device)  # noqa: B023
-        wait_for("a way that is well", lambda: status(mirror)["problems"] == [])
+        wait_for("a way that is well", lambda: mirror.status()["problems"] == [])
         assert ways(mirror)[COLLECTOR]["encapsulation"] == encapsulation
         copies = Capture(mirror, "collector", far, "udp", "port", "4789", direction="in")
         mirror.udp(HOST, "5353", str(COPIES // 2), "300")

@@ -2,13 +2,14 @@
 reason, status says in words what is wrong, and the mirror heals by itself."""
 
 import contextlib
-import json
+import os
 import re
+import signal
 import struct
 
 import pytest
-from capture import Capture
-from lab import COLLECTOR, HOST, wait_for
+from capture import Capture, read_packets
+from lab import COLLECTOR, COLLECTOR6, HOST, wait_for
 from mirror import PYTHON, TRAFFIC
 
 UDP = '{"priority": 1, "policy": "collect", "protocol": "udp"}'
@@ -21,11 +22,11 @@ def receiver(mirror):
 
 
 @contextlib.contextmanager
-def production(mirror):
+def production(mirror, size=64):
     """Numbered datagrams and their answers, a thousand a second, for as long as the block lasts. The client
     ends with an error if one is lost, doubled or late in its order."""
     server = mirror.server("host", "udp_echo", HOST, "5353")
-    client = mirror.start("client", PYTHON, TRAFFIC, "udp_client", HOST, "5353", "60000", "64", "0",
+    client = mirror.start("client", PYTHON, TRAFFIC, "udp_client", HOST, "5353", "60000", str(size), "0",
                           "0.001", "until_stopped")
     yield
     assert client.stop() == 0, client.log.read_text()
@@ -38,7 +39,7 @@ def totals(mirror):
 
 
 def problems(mirror):
-    return json.loads(mirror.vxtap("status", "-o", "json").stdout)["problems"]
+    return mirror.status()["problems"]
 
 
 def wait_for_drops(mirror, reason):
@@ -174,12 +175,16 @@ def test_collector_that_refuses(mirror):
     assert counters["matched_packets"] == counters["mirrored_packets"] == len(copies.stop())
 
 
-def test_full_queue(mirror):
-    """The underlay takes a tenth of the copies; production does not notice."""
+@pytest.mark.parametrize("size,session", [
+    (64, {}), pytest.param(1400, {"destination": COLLECTOR6, "oversize": "fragment"}, marks=pytest.mark.any_kernel)])
+def test_full_queue(mirror, size, session):
+    """The underlay takes a tenth of the copies; production does not notice. Of a copy in fragments the first that
+    is refused is the last that is sent."""
+    mirror.run("host", "ip", "link", "set", "und0", "mtu", "1400")
     mirror.run("host", "tc", "qdisc", "add", "dev", "und0", "root", "tbf", "rate", "100kbit", "burst",
                "2kb", "limit", "4kb")
-    mirror.apply(mirror.document(UDP, UDP))
-    with production(mirror):
+    mirror.apply(mirror.document(UDP, UDP, **session))
+    with production(mirror, size):
         for _ in range(5):
             wait_a_moment(mirror)
     counters = totals(mirror)
@@ -187,7 +192,7 @@ def test_full_queue(mirror):
     queue = mirror.run("host", "tc", "-s", "qdisc", "show", "dev", "und0").stdout
     lost = int(re.search(r"dropped (\d+)", queue)[1])
     assert lost > 0
-    way = json.loads(mirror.vxtap("status", "-o", "json").stdout)["destinations"][0]
+    way = mirror.status()["destinations"][0]
     if way["encapsulation"] == "bpf":  # the kernel's VXLAN transmit does not tell
         assert list(counters["drops"]) == ["queue"]
         # It also loses what the kernel itself sends there: ARP, reports of multicast listeners.
@@ -212,3 +217,65 @@ def test_follows_the_mtu(mirror):
     mirror.run("host", "ip", "route", "delete", f"{COLLECTOR}/32", "dev", "und0")
     mirror.run("host", "ip", "link", "set", "und0", "mtu", "9000")
     wait_for("whole copies again", lambda: length_of_copies(1500 + 50))
+
+
+@pytest.mark.parametrize("collector,frame_limit", [(COLLECTOR, 1500 - 36), (COLLECTOR6, 1500 - 56)])
+def test_follows_the_mtu_without_the_daemon(mirror, collector, frame_limit):
+    """The programs see by themselves that a link takes less, whatever is left to the hardware."""
+    for role, device in (("host", "src0"), ("client", "cli0")):
+        mirror.run(role, "ethtool", "-K", device, "tx", "on")
+    mirror.apply(mirror.document(UDP, UDP, destination=collector))
+    os.kill(mirror.daemon.popen.pid, signal.SIGSTOP)
+    mirror.run("host", "ip", "link", "set", "und0", "mtu", "1500")
+    copies = Capture(mirror, "collector", "col0", "greater 1000", direction="in")
+    mirror.udp(HOST, "5353", "5", "1472")
+    frames = copies.stop()
+    os.kill(mirror.daemon.popen.pid, signal.SIGCONT)
+    assert [len(frame) for frame in frames] == [14 + 1500] * 10
+    counters = totals(mirror)
+    assert counters["mirrored_packets"] == counters["truncated_packets"] == 10
+    assert counters["mirrored_bytes"] == 10 * frame_limit
+
+
+def test_fragments_follow_the_mtu(mirror):
+    """Of a route, which the kernel does not tell programs."""
+    mirror.apply(mirror.document(UDP, destination=COLLECTOR6, oversize="fragment"))
+    copies = Capture(mirror, "collector", "col0", "udp port 4789 or ip6[6] == 44", direction="in")
+
+    def lengths_on_the_path(*expected):
+        before = len(copies.frames())
+        mirror.udp(HOST, "5353", "1", "1472")
+        return [struct.unpack_from("!H", frame, 18)[0] for frame in copies.frames()[before:]] == list(expected)
+
+    datagram = 8 + 8 + 14 + 1500
+    wait_for("whole copies", lambda: lengths_on_the_path(datagram))
+    mirror.run("host", "ip", "route", "replace", f"{COLLECTOR6}/128", "dev", "und0", "mtu", "1300")
+    parts = (8 + 768, 8 + datagram - 768) if mirror.status()["attach"] == "tcx" else (1300 - 40,)
+    wait_for("the route's MTU", lambda: lengths_on_the_path(*parts))
+    mirror.run("host", "ip", "route", "delete", f"{COLLECTOR6}/128", "dev", "und0")
+    wait_for("whole copies again", lambda: lengths_on_the_path(datagram))
+
+
+@pytest.mark.parametrize("collector,family", [(COLLECTOR, "ipv4"), (COLLECTOR6, "ipv6")])
+def test_forwarding_switched_off(mirror, collector, family):
+    """By a sysctl for all interfaces: then the kernel tells programs no way. It carries the copies itself meanwhile,
+    over IPv6 without fragments."""
+    for role, device in (("host", "und0"), ("collector", "col0")):
+        mirror.run(role, "ip", "link", "set", device, "mtu", "1500")
+    mirror.apply(mirror.document(UDP, UDP, destination=collector, oversize="fragment"))
+    record = mirror.path / "copies"
+    receiver = mirror.server("collector", "udp_recorder", collector, "4789", str(record))
+    switch = f"/proc/sys/net/{family}/conf/vxtap0/forwarding"
+    with production(mirror, 1450):
+        for _ in range(3):
+            wait_a_moment(mirror)
+            mirror.run("host", "sh", "-c", f"echo 0 > {switch}")
+            wait_a_moment(mirror)
+            wait_for("a way again", lambda: mirror.run("host", "cat", switch).stdout == "1\n")
+        wait_for_copies(mirror)
+    counters = totals(mirror)
+    receiver.stop()
+    assert counters["dropped_packets"] == 0
+    arrived = [len(packet) - 8 for packet in read_packets(record)]
+    assert len(arrived) == counters["mirrored_packets"]
+    assert sum(arrived) == counters["mirrored_bytes"]

@@ -53,7 +53,7 @@ def test_what_a_pattern_matches_is_mirrored(mirror):
     send(mirror, "podx")
     assert matched(mirror, "pod1") > before
     assert matched(mirror, "podx") == 0
-    status = json.loads(mirror.vxtap("status", "-o", "json").stdout)
+    status = mirror.status()
     assert status["sources"] == [{"interface": "pod1", "state": "active", "message": "",
                                   "sources": ["pod[0-9]*"], "sessions": ["ids"]}]
 
@@ -97,7 +97,7 @@ def test_an_interface_that_owns_a_destination_is_passed_over(mirror):
     wait_for_state(mirror, "pod1", ("pod*", "active"))
     mirror.run("host", "ip", "address", "add", "10.77.0.1/24", "dev", "pod1")
     wait_for_state(mirror, "pod1", ("pod*", "passed_over"))
-    status = json.loads(mirror.vxtap("status", "-o", "json").stdout)
+    status = mirror.status()
     assert "owns 10.77.0.1" in status["sources"][0]["message"]
     assert not [p for p in status["problems"] if "pod1" in p]
     mirror.run("host", "ip", "address", "delete", "10.77.0.1/24", "dev", "pod1")

@@ -5,7 +5,7 @@ import json
 import pytest
 from capture import Capture, decapsulate
 from compare import cut, differences
-from lab import BIN, CLIENT, COLLECTOR, HOST, run
+from lab import BIN, CLIENT, COLLECTOR, COLLECTOR6, HOST, run
 from mirror import PYTHON, TRAFFIC
 
 # Pings, and everything in UDP, as copies are. A circle would show at once: each round adds copies.
@@ -49,6 +49,19 @@ def test_one_interface_is_source_and_underlay(mirror):
     assert mirror.stats()["sources"][0]["own_packets"] == 2 * PINGS
 
 
+def test_fragments_of_copies_are_no_production(mirror):
+    for role, device in (("host", "und0"), ("collector", "col0")):
+        mirror.run(role, "ip", "link", "set", device, "mtu", "1500")
+    receive(mirror, ("collector", COLLECTOR6))
+    mirror.apply(document(session("ids", ["src0", "und0"], COLLECTOR6, packet_length=8500, oversize="fragment")))
+    done = mirror.run("client", "ping", "-c", str(PINGS), "-i", "0.05", "-s", "1472", HOST)
+    assert " 0% packet loss" in done.stdout
+    assert mirror.session()["totals"]["matched_packets"] == 2 * PINGS
+    parts = 2 if mirror.status()["attach"] == "tcx" else 1  # without TCX they are cut
+    own = {source["interface"]: source["own_packets"] for source in mirror.stats()["sources"]}
+    assert own == {"src0": 0, "und0": parts * 2 * PINGS}
+
+
 class SecondMirror:
     """A daemon on the collector's host."""
 
@@ -90,15 +103,17 @@ def test_two_collectors_over_one_underlay(mirror):
 
 
 def add_overlay(lab):
-    """A VXLAN network of the host and the collector, which is production: 10.93.0.1 and 10.93.0.2."""
-    for role, device, local, remote, address in (
-            ("host", "und0", "10.91.0.1", COLLECTOR, "10.93.0.1/24"),
-            ("collector", "col0", COLLECTOR, "10.91.0.1", "10.93.0.2/24")):
-        lab.run(role, "ip", "link", "add", "overlay", "type", "vxlan", "id", "7", "dev", device, "local",
-                local, "remote", remote, "dstport", "8472")
+    """A VXLAN network of the host and the collector, which is production: 10.93.0.1 and 10.93.0.2. Without ARP, which
+    would be UDP on the underlay at any time."""
+    for role, device, local, remote, own, other in (("host", "und0", "10.91.0.1", COLLECTOR, 1, 2),
+                                                    ("collector", "col0", COLLECTOR, "10.91.0.1", 2, 1)):
+        lab.run(role, "ip", "link", "add", "overlay", "address", f"02:00:00:00:0f:0{own}", "type", "vxlan", "id", "7",
+                "dev", device, "local", local, "remote", remote, "dstport", "8472")
         lab.run(role, "ip", "link", "set", "overlay", "addrgenmode", "none")
         lab.run(role, "ip", "link", "set", "overlay", "up")
-        lab.run(role, "ip", "address", "add", address, "dev", "overlay")
+        lab.run(role, "ip", "address", "add", f"10.93.0.{own}/24", "dev", "overlay")
+        lab.run(role, "ip", "neighbour", "add", f"10.93.0.{other}", "lladdr", f"02:00:00:00:0f:0{other}", "dev",
+                "overlay", "nud", "permanent")
     ping(lab, "host", "10.93.0.2")
 
 
@@ -137,7 +152,7 @@ def test_super_packets_of_an_overlay(mirror, sources, packet_length):
     assert server.popen.wait(60) == 0
     assert super_packets.stop()
     headers = 14 + 20 + 8 + 8
-    wire = [frame for frame in outer.stop() if frame[headers + 12:headers + 14] == b"\x08\x00"]
+    wire = outer.stop()
     references = {"overlay": [frame[headers:] for frame in wire], "und0": wire}
     expected = [cut(frame, packet_length) for source in sources for frame in references[source]]
     # Single packets of the overlay on its underlay are copied whole.
@@ -148,6 +163,29 @@ def test_super_packets_of_an_overlay(mirror, sources, packet_length):
         assert source["outbound"]["matched_packets"] == len(frames)
         assert source["outbound"]["mirrored_packets"] == len(frames)
         assert source["outbound"]["matched_bytes"] == sum(map(len, frames))
+
+
+@pytest.mark.any_kernel
+@pytest.mark.parametrize("collector,fields", [
+    (COLLECTOR, {"packet_length": 1000}), (COLLECTOR6, {"packet_length": 1000}),
+    (COLLECTOR6, {"packet_length": 8500, "oversize": "fragment"})])
+def test_what_the_kernel_refuses_to_cut(mirror, collector, fields):
+    """A single packet of an overlay whose checksum is left to the hardware, and whose whole copy does not fit."""
+    for role, device in (("host", "und0"), ("collector", "col0")):
+        mirror.run(role, "ip", "link", "set", device, "mtu", "1500")
+    mirror.run("host", "ethtool", "-K", "und0", "tx", "on")
+    add_overlay(mirror)
+    overlay = {"priority": 1, "policy": "collect", "protocol": "udp", "destination_port": "8472/8472"}
+    made = document(session("ids", ["und0"], collector, **fields))
+    made["filters"][0] = {"name": "f", "outbound": [overlay]}
+    mirror.apply(made)
+    copies = Capture(mirror, "collector", "col0", "udp", "port", "4789", direction="in")
+    mirror.server("collector", "udp_echo", "10.93.0.2", "7000")
+    mirror.run("host", PYTHON, TRAFFIC, "udp_client", "10.93.0.2", "7000", "5", "1422")
+    totals = mirror.session()["totals"]
+    assert totals["mirrored_packets"] == len(copies.stop())
+    assert totals["matched_packets"] == totals["mirrored_packets"] + totals["dropped_packets"]
+    assert totals["drops"] == {"error": 5}
 
 
 def test_collector_behind_an_overlay(mirror):

@@ -89,7 +89,7 @@ def test_what_comes_goes_and_is_renamed_there(mirror, web):
     wait_for_state(mirror, source, ("near", "active"))
     mirror.run("client", "ip", "link", "delete", "eth9")
     wait_for_state(mirror, source, (source, "pending"))
-    assert [p for p in json.loads(mirror.vxtap("status", "-o", "json").stdout)["problems"] if source in p]
+    assert [p for p in mirror.status()["problems"] if source in p]
 
 
 def test_namespaces_come_and_go(mirror, web):

@@ -114,6 +114,9 @@ def send_traffic(lab, mtu):
     lab.client("raw_frame", "cli0", *(f.hex() for f in odd_frames(client, host, CLIENT, HOST)))
     lab.run("host", PYTHON, TRAFFIC, "raw_frame", "src0",
             *(f.hex() for f in odd_frames(host, client, HOST, CLIENT)))
+
+
+def send_through_tun(lab):
     for address in (f"{TUN}.2", f"{TUN6}2"):
         for size in ("10", "1000", "3000"):
             ping(lab, "host", "-s", size, address)
@@ -145,36 +148,37 @@ def check_with_tshark(lab, path):
     assert found.stdout == ""
 
 
+@pytest.mark.parametrize("source_mtu,packet_length", [(1500, 8500), (8400, 8500), (8400, 3000)])
 @pytest.mark.parametrize("underlay", ["ipv4-1500", "ipv6-1500"])
-def test_whole_copies_in_outer_fragments(lab, underlay):
-    """`oversize: fragment`. The collector's own kernel puts them together again. Over IPv6 they are cut, and
-    the user is told so."""
+def test_outer_fragments(lab, sinks, underlay, source_mtu, packet_length):
+    """`oversize: fragment`. The collector's own kernel puts them together again. Over IPv6 only a program can do
+    it; without TCX the copies are cut, and the user is told so."""
     destination, underlay_mtu = UNDERLAYS[underlay]
-    fragmented = underlay == "ipv4-1500"
-    lab.set_source(1500, "on")
+    fragmented = underlay == "ipv4-1500" or lab.status()["attach"] == "tcx"
+    lab.set_source(source_mtu, "on")
     lab.set_underlay(underlay_mtu)
+    name = f"{underlay}-{source_mtu}-{packet_length}"
     said = lab.apply({"filters": [{"name": "all", "inbound": UNICAST, "outbound": UNICAST}],
-                      "sessions": [{"name": underlay, "filter": "all", "sources": ["src0"],
+                      "sessions": [{"name": name, "filter": "all", "sources": ["src0"],
                                     "destination": destination, "vni": 42, "priority": 1,
-                                    "packet_length": 8500, "oversize": "fragment",
+                                    "packet_length": packet_length, "oversize": "fragment",
                                     "enabled": True}]}, "--prune").stderr
-    assert ("does not fragment" in said) != fragmented
-    record = lab.path / f"fragments-{underlay}"
+    assert ("cuts copies to the path's MTU" in said) != fragmented
+    record = lab.path / f"fragments-{name}"
     receiver = lab.server("collector", "udp_recorder", destination, "4789", str(record))
     captures = lab.wire_captures()
-    for address in (HOST, HOST6):
-        lab.tcp(address, "8080", "400000")
-        ping(lab, "client", "-s", "1472", address)
+    send_traffic(lab, source_mtu)
     references = [frame for capture in captures[:2] for frame in capture.stop() if is_unicast(frame)]
     captures[2].stop()
     receiver.stop()
     vxlan = 8
-    most = 1500 if fragmented else underlay_mtu - OWN_HEADERS[underlay]
+    most = packet_length if fragmented else underlay_mtu - OWN_HEADERS[underlay]
     expected = [cut(frame, most) for frame in references]
     assert not differences(expected, [packet[vxlan:] for packet in read_packets(record)])
-    totals = lab.session(underlay)["totals"]
+    totals = lab.session(name)["totals"]
     assert totals["matched_packets"] == totals["mirrored_packets"] == len(references)
-    assert (totals["truncated_packets"] == 0) == fragmented
+    assert totals["mirrored_bytes"] == sum(map(len, expected))
+    assert totals["truncated_packets"] == sum(map(lambda r, e: len(r) > len(e), references, expected))
 
 
 @pytest.mark.parametrize("length,underlay,offloads", CELLS)
@@ -196,6 +200,7 @@ def test_copies(lab, tun, sinks, length, underlay, offloads):
     super_packets = [Capture(lab, "host", "src0", "greater", str(source_mtu + 100), direction=way)
                      for way in ("in", "out")]
     send_traffic(lab, source_mtu)
+    send_through_tun(lab)
     assert [bool(capture.stop()) for capture in super_packets] == [offloads == "on"] * 2
     references = {("src0", "inbound"): captures[0].stop(), ("src0", "outbound"): captures[1].stop()}
     copies = [decapsulate(frame).inner for frame in captures[2].stop()]
