@@ -346,11 +346,17 @@ def on_a_terminal(shared, *arguments, **environment):
                                env={**os.environ, **environment})
     os.close(slave)
     text = b""
-    with contextlib.suppress(OSError):  # the terminal's end, once no process has it
-        while data := os.read(master, 65536):
-            text += data
-    os.close(master)
+
+    def read():
+        nonlocal text
+        with contextlib.suppress(OSError):  # the terminal's end, once no process has it
+            while data := os.read(master, 65536):
+                text += data
+
+    read()
     assert process.wait() == 0
+    read()  # The kernel may say that this is the end before it has looked for what was written last.
+    os.close(master)
     return text.decode().replace("\r\n", "\n")
 
 
