@@ -1,7 +1,8 @@
 /* vxtap's kernel side. The way of a packet:
  *
  *   source interface, mirror_ingress or mirror_egress:
- *                        attachment.h, parse.h, fragment.h, wire.h, classify.h, copy.h, way.h
+ *                        attachment.h, parse.h, fragment.h, wire.h, own.h, classify.h,
+ *                        copy.h, way.h
  *     -> framer:         only from a source without Ethernet headers: frame_egress adds one
  *     -> segmenter:      only super-packets and unfinished checksums that must be cut, or sent in fragments over
  *                        IPv6: a bridge whose transmit side makes wire packets of them, and whose one
@@ -23,6 +24,7 @@
 #include "bpf/explain.h"
 #include "bpf/fragment.h"
 #include "bpf/maps.h"
+#include "bpf/own.h"
 #include "bpf/parse.h"
 #include "bpf/tunnel.h"
 #include "bpf/wire.h"

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <numeric>
 
 #include "agent/kernel/check.h"
 #include "agent/kernel/edition.h"
@@ -50,43 +49,6 @@ void draw_explain_key(std::span<uint32_t, MIRROR_EXPLAIN_KEY_WORDS> key) {
   }
 }
 
-std::vector<mirror_cell> cells_of(const RuleTable& table) {
-  const size_t node_cells = (table.trees.size() + MIRROR_CELL_NODES - 1) / MIRROR_CELL_NODES;
-  std::vector<mirror_cell> cells(std::max<size_t>(table.rules.size() + node_cells, 1));
-  // Each is as long as the longest member, so that the padding is written too.
-  std::memset(cells.data(), 0, cells.size() * sizeof(mirror_cell));
-  for (size_t i = 0; i < table.rules.size(); ++i) cells[i].rule = table.rules[i];
-  for (size_t i = 0; i < table.trees.size(); ++i) {
-    cells[table.rules.size() + i / MIRROR_CELL_NODES].nodes[i % MIRROR_CELL_NODES] = table.trees[i];
-  }
-  return cells;
-}
-
-Fd make_rule_map(const RuleTable& table) {
-  LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_INNER_MAP);
-  const auto cells = cells_of(table);
-  Fd map(check(bpf_map_create(BPF_MAP_TYPE_ARRAY, "rules", sizeof(uint32_t), sizeof(mirror_cell),
-                              static_cast<uint32_t>(cells.size()), &options),
-               "making a rule table"));
-  std::vector<uint32_t> indexes(cells.size());
-  std::iota(indexes.begin(), indexes.end(), 0U);
-  write_all(map.get(), indexes, cells, "filling a rule table");
-  return map;
-}
-
-// Each deletion would wait for a grace period; one call that puts the same tiny table in all their
-// places waits once. What cannot be dropped is overwritten when its number is used again.
-void drop_rule_tables(int rule_tables, const std::vector<uint32_t>& unused) noexcept {
-  if (unused.empty()) return;
-  try {
-    const Fd nothing = make_rule_map({});
-    write_all(rule_tables, unused, std::vector<int>(unused.size(), nothing.get()),
-              "dropping rule tables");
-  } catch (const std::exception& error) {
-    spdlog::warn("{}", error.what());
-  }
-}
-
 }  // namespace
 
 void Datapath::DestroySkeleton::operator()(struct mirror* skeleton) const {
@@ -117,7 +79,7 @@ Datapath::Datapath(uint16_t tunnel_port, Pins& pins) : pins_(pins) {
          return attach_program(skeleton_->progs.underlay_egress,
                                {ifindex, Direction::outbound, HookPlace::Use::underlay});
        },
-       [this] { wait_for_packets(); }});
+       [this] { rule_tables_.wait_for_packets(); }});
 }
 
 void Datapath::use_pins() {
@@ -137,7 +99,9 @@ void Datapath::adopt() {
   const auto& maps = skeleton_->maps;
   counters_ = Counters({bpf_map__fd(maps.mirror_counters), bpf_map__fd(maps.rule_counters),
                         bpf_map__fd(maps.source_counters)});
-  adopted_rule_tables_ = read_taken_tables(bpf_map__fd(maps.taken_tables));
+  rule_tables_ =
+      RuleTableMaps(bpf_map__fd(maps.rule_tables), bpf_map__max_entries(maps.rule_tables),
+                    bpf_map__fd(maps.taken_tables));
   destinations_ = read_destinations(bpf_map__fd(maps.destinations));
   collectors_ = read_collectors(bpf_map__fd(maps.collectors));
 }
@@ -199,7 +163,7 @@ void Datapath::finish_takeover(const std::set<uint32_t>& interfaces) {
   }
   if (pins_.predecessors().empty()) return;
   spdlog::info("taking over from a vxtapd whose maps are of another layout");
-  wait_for_packets();
+  rule_tables_.wait_for_packets();
   for (const auto& predecessor : pins_.predecessors()) counters_.carry_over(predecessor / "maps");
   pins_.drop_predecessors();
   for (auto& hook : devices_) hook.settle();
@@ -210,16 +174,6 @@ void Datapath::forget_gone(const std::set<uint32_t>& interfaces) {
   if (attach_mode_ == AttachMode::tcx) return;
   std::erase_if(qdiscs_, [&](const auto& qdisc) { return !interfaces.contains(qdisc.first); });
   pins_.keep_qdiscs(interfaces);
-}
-
-// Writing to an array of maps returns after a grace period: every program that was running when it
-// began has ended then.
-void Datapath::wait_for_packets() {
-  const uint32_t last = bpf_map__max_entries(skeleton_->maps.rule_tables) - 1;
-  const Fd nothing = make_rule_map(RuleTable{});
-  const int fd = nothing.get();
-  check(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.rule_tables), &last, &fd, BPF_ANY),
-        "waiting for packets");
 }
 
 void Datapath::links_are_fresh() {
@@ -242,9 +196,10 @@ void Datapath::publish(const CompiledConfiguration& configuration) {
     counters_.make(attachment.counter_id, attachment.source_id);
   }
   publish_destinations(configuration);
-  const auto table_numbers = publish_rule_tables(configuration.rule_tables);
+  const auto table_numbers = rule_tables_.put(configuration.rule_tables);
   publish_slots(configuration, table_numbers);
-  drop_unused(configuration, table_numbers);
+  rule_tables_.keep_only(table_numbers);
+  drop_destinations(configuration);
 }
 
 void Datapath::publish_destinations(const CompiledConfiguration& configuration) {
@@ -268,34 +223,6 @@ void Datapath::publish_destinations(const CompiledConfiguration& configuration) 
           "adding a collector");
     collectors_[address] = kind;
   }
-}
-
-std::vector<uint32_t> Datapath::publish_rule_tables(const std::vector<SharedRuleTable>& tables) {
-  std::set<uint32_t> taken = adopted_rule_tables_;
-  for (const auto& [table, number] : rule_tables_) taken.insert(number);
-  std::vector<uint32_t> numbers;
-  std::vector<uint32_t> fresh;
-  std::vector<Fd> maps;
-  std::vector<int> descriptors;
-  uint32_t next = 0;
-  for (const auto& table : tables) {
-    const auto known = rule_tables_.find(table);
-    if (known != rule_tables_.end()) {
-      numbers.push_back(known->second);
-      continue;
-    }
-    while (taken.contains(next)) ++next;
-    taken.insert(next);
-    maps.push_back(make_rule_map(*table));
-    descriptors.push_back(maps.back().get());
-    fresh.push_back(next);
-    numbers.push_back(next);
-  }
-  write_all(bpf_map__fd(skeleton_->maps.taken_tables), fresh, std::vector<uint8_t>(fresh.size()),
-            "taking numbers of rule tables");
-  write_all(bpf_map__fd(skeleton_->maps.rule_tables), fresh, descriptors, "adding rule tables");
-  for (size_t i = 0; i < tables.size(); ++i) rule_tables_.emplace(tables[i], numbers[i]);
-  return numbers;
 }
 
 void Datapath::publish_slots(const CompiledConfiguration& configuration,
@@ -323,20 +250,7 @@ void Datapath::publish_slots(const CompiledConfiguration& configuration,
         "publishing a configuration");
 }
 
-void Datapath::drop_unused(const CompiledConfiguration& configuration,
-                           const std::vector<uint32_t>& table_numbers) {
-  const std::set<uint32_t> used(table_numbers.begin(), table_numbers.end());
-  std::vector<uint32_t> unused(adopted_rule_tables_.begin(), adopted_rule_tables_.end());
-  adopted_rule_tables_.clear();
-  std::erase_if(rule_tables_, [&](const auto& table) {
-    if (used.contains(table.second)) return false;
-    unused.push_back(table.second);
-    return true;
-  });
-  drop_rule_tables(bpf_map__fd(skeleton_->maps.rule_tables), unused);
-  for (const uint32_t number : unused) {
-    bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.taken_tables), &number);
-  }
+void Datapath::drop_destinations(const CompiledConfiguration& configuration) {
   std::erase_if(destinations_, [&](const auto& destination) {
     if (configuration.destinations.contains(destination.first)) return false;
     bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.destinations), &destination.first);

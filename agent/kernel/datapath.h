@@ -13,6 +13,7 @@
 #include "agent/kernel/counters.h"
 #include "agent/kernel/hooks.h"
 #include "agent/kernel/pins.h"
+#include "agent/kernel/rule_table_maps.h"
 #include "agent/kernel/underlay_hooks.h"
 #include "agent/model/compile.h"
 #include "bpf/mirror_abi.h"
@@ -85,14 +86,11 @@ class Datapath {
   using Hooks = std::vector<Hook>;
   void use_pins();
   void adopt();
-  void wait_for_packets();
   Hook attach_program(const bpf_program* program, const HookPlace& place);
   void publish_destinations(const CompiledConfiguration& configuration);
-  std::vector<uint32_t> publish_rule_tables(const std::vector<SharedRuleTable>& tables);
   void publish_slots(const CompiledConfiguration& configuration,
                      const std::vector<uint32_t>& table_numbers);
-  void drop_unused(const CompiledConfiguration& configuration,
-                   const std::vector<uint32_t>& table_numbers);
+  void drop_destinations(const CompiledConfiguration& configuration);
 
   struct DestroySkeleton {
     void operator()(struct mirror* skeleton) const;
@@ -100,12 +98,11 @@ class Datapath {
   Pins& pins_;
   std::unique_ptr<struct mirror, DestroySkeleton> skeleton_;
   AttachMode attach_mode_ = AttachMode::tcx;
+  RuleTableMaps rule_tables_;
   std::map<uint32_t, ClsactQdisc> qdiscs_;  // before the hooks, which go first
   Hooks devices_;
   UnderlayHooks underlays_;  // they go after the sources, whose copies need them
   std::map<uint32_t, Hooks> sources_;
-  std::map<SharedRuleTable, uint32_t> rule_tables_;  // -> its number in the kernel
-  std::set<uint32_t> adopted_rule_tables_;           // in use until the first publish()
   Counters counters_;
   std::map<uint32_t, mirror_destination> destinations_;
   std::map<Address, mirror_collector> collectors_;
