@@ -1,7 +1,5 @@
 #include "agent/model/decision_tree.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -10,53 +8,16 @@
 #include <optional>
 #include <utility>
 
+#include "agent/model/rule_space.h"
+
 namespace vxtap {
 namespace {
 
 constexpr size_t kLeaf = 1;                            // rules that are not worth a cut
 constexpr size_t kNodesPerRule = 8;                    // at most, so that memory stays bounded
-constexpr size_t kHiders = 8;                          // earlier rules that each is held against
 constexpr size_t kDeepest = 20;                        // cuts
 constexpr double kWorthACut = 0.8;                     // of the rules, at most, are left after it
-constexpr uint8_t kNarrow = 8;                         // bits of a prefix that tells packets apart
 constexpr std::array<uint8_t, 4> kWidths{2, 4, 6, 8};  // bits that a cut looks at
-
-struct Interval {
-  uint32_t first = 0, last = UINT32_MAX;
-};
-// What the packets that a rule matches, or that come to a node, may hold in each header word.
-using Box = std::array<Interval, MIRROR_HEADER_WORDS>;
-
-Interval network(__be32 address, __be32 mask) {
-  return {ntohl(address), ntohl(address) | ~ntohl(mask)};
-}
-
-Box box_of(const mirror_rule& rule) {
-  Box box;
-  if (rule.family != MIRROR_FAMILY_ANY) {
-    for (size_t i = 0; i < 4; ++i) {
-      box.at(MIRROR_WORD_SOURCE + i) = network(rule.source[i], rule.source_mask[i]);
-      box.at(MIRROR_WORD_DESTINATION + i) = network(rule.destination[i], rule.destination_mask[i]);
-    }
-    box[MIRROR_WORD_FAMILY] = {rule.family, rule.family};
-  }
-  if (rule.match_ports != 0) {
-    box[MIRROR_WORD_SOURCE_PORT] = {rule.source_port_first, rule.source_port_last};
-    box[MIRROR_WORD_DESTINATION_PORT] = {rule.destination_port_first, rule.destination_port_last};
-  }
-  if (rule.match_protocol != 0) box[MIRROR_WORD_PROTOCOL] = {rule.protocol, rule.protocol};
-  return box;
-}
-
-// What any packet may hold.
-Box whole_box() {
-  Box box;
-  box[MIRROR_WORD_SOURCE_PORT].last = UINT16_MAX;
-  box[MIRROR_WORD_DESTINATION_PORT].last = UINT16_MAX;
-  box[MIRROR_WORD_PROTOCOL].last = UINT8_MAX;
-  box[MIRROR_WORD_FAMILY].last = 7;
-  return box;
-}
 
 // Rules, in ascending order of priority, of which the packets of a region are to find the first
 // that matches.
@@ -74,13 +35,12 @@ struct Cut {
 
 class TreeBuilder {
  public:
-  TreeBuilder(const std::vector<mirror_rule>& rules, const std::vector<Box>& boxes,
-              std::vector<mirror_node>& nodes)
-      : rules_(rules), boxes_(boxes), nodes_(nodes) {}
+  TreeBuilder(const RuleSpace& space, std::vector<mirror_node>& nodes)
+      : space_(space), nodes_(nodes) {}
 
   // `budget`: how many nodes it may add; never less than there are rules.
   void build(size_t node, std::vector<uint32_t> rules, size_t budget) {
-    build(node, choose(std::move(rules), whole_box()), budget, 0);
+    build(node, choose(std::move(rules), RuleSpace::whole()), budget, 0);
   }
 
  private:
@@ -104,13 +64,13 @@ class TreeBuilder {
   }
 
   Choice choose(std::vector<uint32_t> rules, const Box& region) const {
-    drop_hidden(rules, region);
+    space_.drop_hidden(rules, region);
     Choice made{std::move(rules), region, {}, true};
     made.hull.fill({UINT32_MAX, 0});
     for (const uint32_t rule : made.rules) {
-      made.all_with_ports &= rules_[rule].match_ports != 0;
+      made.all_with_ports &= space_.has_ports(rule);
       for (uint8_t word = 0; word < MIRROR_HEADER_WORDS; ++word) {
-        const auto [first, last] = clip(rule, word, region);
+        const auto [first, last] = space_.clip(rule, word, region);
         made.hull.at(word).first = std::min(made.hull.at(word).first, first);
         made.hull.at(word).last = std::max(made.hull.at(word).last, last);
       }
@@ -144,54 +104,11 @@ class TreeBuilder {
     }
   }
 
-  Interval clip(uint32_t rule, uint8_t word, const Box& region) const {
-    const auto& interval = boxes_[rule].at(word);
-    return {std::max(interval.first, region.at(word).first),
-            std::min(interval.last, region.at(word).last)};
-  }
-
-  // Whether the first rule matches every packet of the region that the second one matches. A rule
-  // with ports says nothing of a packet without.
-  bool hides(uint32_t first_rule, uint32_t second_rule, const Box& region) const {
-    if (rules_[first_rule].match_ports != 0 && rules_[second_rule].match_ports == 0) return false;
-    for (uint8_t word = 0; word < MIRROR_HEADER_WORDS; ++word) {
-      const auto& whole = boxes_[first_rule].at(word);
-      const auto [first, last] = clip(second_rule, word, region);
-      if (first < whole.first || last > whole.last) return false;
-    }
-    return true;
-  }
-
-  // How much of the region a rule takes, in bits.
-  uint32_t extent(uint32_t rule, const Box& region) const {
-    uint32_t bits = 0;
-    for (uint8_t word = 0; word < MIRROR_HEADER_WORDS; ++word) {
-      const auto [first, last] = clip(rule, word, region);
-      bits += static_cast<uint32_t>(std::bit_width(last - first));
-    }
-    return bits;
-  }
-
-  // Takes out rules that never decide here, because one before them does. Not all are found: each
-  // is only held against the widest ones before it.
-  void drop_hidden(std::vector<uint32_t>& rules, const Box& region) const {
-    std::vector<std::pair<uint32_t, uint32_t>> hiders;  // extent, rule
-    std::erase_if(rules, [&](uint32_t rule) {
-      if (std::any_of(hiders.begin(), hiders.end(),
-                      [&](const auto& hider) { return hides(hider.second, rule, region); })) {
-        return true;
-      }
-      hiders.emplace_back(extent(rule, region), rule);
-      if (hiders.size() > kHiders) hiders.erase(std::min_element(hiders.begin(), hiders.end()));
-      return false;
-    });
-  }
-
   // The children, first to last, that a packet may go to which the rule matches. None is left out;
   // there may be some too many where bits above the cut differ.
   std::pair<uint32_t, uint32_t> children_of(uint32_t rule, const Cut& cut,
                                             const Box& region) const {
-    const auto [first, last] = clip(rule, cut.word, region);
+    const auto [first, last] = space_.clip(rule, cut.word, region);
     const auto mask = static_cast<uint32_t>(cut.children() - 1);
     const uint64_t above = cut.shift + cut.bits;
     if (first > last || uint64_t{first} >> above != uint64_t{last} >> above) return {0, mask};
@@ -214,22 +131,12 @@ class TreeBuilder {
     return result;
   }
 
-  // Whether the rule matches all that any of them does, but for what this word says.
-  bool asks_only(uint8_t word, uint32_t rule, const Box& hull) const {
-    for (uint8_t other = 0; other < MIRROR_HEADER_WORDS; ++other) {
-      const auto& interval = boxes_[rule].at(other);
-      const auto& [first, last] = hull.at(other);
-      if (other != word && (interval.first > first || interval.last < last)) return false;
-    }
-    return true;
-  }
-
   // What the bits above the cut say in all rules that say anything of them: where the part of the
   // word begins that the children share out among them.
   uint32_t part_of(const Choice& choice, const Cut& cut) const {
     const uint64_t size = uint64_t{cut.children()} << cut.shift;
     for (const uint32_t rule : choice.rules) {
-      const auto [first, last] = clip(rule, cut.word, choice.region);
+      const auto [first, last] = space_.clip(rule, cut.word, choice.region);
       if (first <= last && last - first < size) return static_cast<uint32_t>(first / size * size);
     }
     return choice.region.at(cut.word).first;
@@ -239,7 +146,7 @@ class TreeBuilder {
   // comes from that part of the word.
   std::pair<uint32_t, uint32_t> children_within(uint32_t rule, const Cut& cut,
                                                 uint64_t part) const {
-    const auto& [first, last] = boxes_[rule].at(cut.word);
+    const auto& [first, last] = space_.interval(rule, cut.word);
     const uint64_t size = uint64_t{1} << cut.shift;
     const uint64_t begin = std::max<uint64_t>(first, part) - part;
     const uint64_t end = std::min<uint64_t>(uint64_t{last} + 1, part + size * cut.children());
@@ -263,15 +170,15 @@ class TreeBuilder {
       return child;
     };
     for (const uint32_t rule : choice.rules) {
-      const auto [lowest, highest] = clip(rule, cut.word, choice.region);
+      const auto [lowest, highest] = space_.clip(rule, cut.word, choice.region);
       const bool elsewhere = lowest < part || highest >= behind;  // it matches other packets too
       const auto [first, last] = children_of(rule, cut, choice.region);
       for (uint32_t child = elsewhere ? first : open(first); child <= last;
            child = elsewhere ? child + 1 : open(child + 1)) {
         if (!add(child, rule)) return false;
       }
-      if (rules_[rule].match_ports != 0 && !choice.all_with_ports) continue;
-      if (!asks_only(cut.word, rule, choice.hull)) continue;
+      if (space_.has_ports(rule) && !choice.all_with_ports) continue;
+      if (!space_.asks_only(cut.word, rule, choice.hull)) continue;
       const auto [begin, end] = children_within(rule, cut, part);
       for (uint32_t child = open(begin); child < end; child = open(child + 1)) {
         next[child] = child + 1;
@@ -285,7 +192,7 @@ class TreeBuilder {
     uint32_t differing = 0;
     std::optional<uint32_t> one;
     for (const uint32_t rule : choice.rules) {
-      const auto [first, last] = clip(rule, word, choice.region);
+      const auto [first, last] = space_.clip(rule, word, choice.region);
       if (first == choice.region.at(word).first && last == choice.region.at(word).last) continue;
       if (!one) one = first;
       differing |= (first ^ *one) | (last ^ *one);
@@ -331,8 +238,7 @@ class TreeBuilder {
     return squares / static_cast<double>(nodes - cut.children());
   }
 
-  const std::vector<mirror_rule>& rules_;
-  const std::vector<Box>& boxes_;
+  const RuleSpace& space_;
   std::vector<mirror_node>& nodes_;
 };
 
@@ -342,22 +248,16 @@ void end_search(mirror_node& node) {
   if (node.kind == MIRROR_NODE_LAST_RULE) node.kind = MIRROR_NODE_FINAL_RULE;
 }
 
-bool narrow(const Interval& interval) {
-  return interval.last - interval.first < uint32_t{1} << (32 - kNarrow);
-}
-
 }  // namespace
 
 std::vector<mirror_node> build_trees(const std::vector<mirror_rule>& rules) {
-  std::vector<Box> boxes;
-  boxes.reserve(rules.size());
-  for (const auto& rule : rules) boxes.push_back(box_of(rule));
+  const RuleSpace space(rules);
   // Rules that a cut tells apart, and rules that would be in each of its children, go into
   // different trees: EffiCuts (SIGCOMM 2010), separable trees.
   std::array<std::vector<uint32_t>, 4> groups;
   for (uint32_t rule = 0; rule < rules.size(); ++rule) {
-    const size_t group = (narrow(boxes[rule][MIRROR_WORD_SOURCE]) ? 1 : 0) +
-                         (narrow(boxes[rule][MIRROR_WORD_DESTINATION]) ? 2 : 0);
+    const size_t group = (space.is_narrow(rule, MIRROR_WORD_SOURCE) ? 1 : 0) +
+                         (space.is_narrow(rule, MIRROR_WORD_DESTINATION) ? 2 : 0);
     groups.at(group).push_back(rule);
   }
   std::vector<mirror_node> nodes;
@@ -365,7 +265,7 @@ std::vector<mirror_node> build_trees(const std::vector<mirror_rule>& rules) {
       std::count_if(groups.begin(), groups.end(), [](const auto& group) { return !group.empty(); });
   nodes.resize(static_cast<size_t>(used) + 1);
   nodes.back().kind = MIRROR_NODE_END;
-  TreeBuilder builder(rules, boxes, nodes);
+  TreeBuilder builder(space, nodes);
   size_t root = 0;
   size_t last_tree = nodes.size();
   for (const auto& group : groups) {

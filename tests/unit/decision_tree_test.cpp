@@ -17,44 +17,44 @@ std::vector<mirror_rule> compile_all(const std::vector<Rule>& rules) {
   return compiled;
 }
 
-// Networks of /24, each with its own ports.
-std::vector<Rule> separable(uint32_t count) {
+// `limit(rule, n)` says what the n-th of them matches, from 0.
+template <class Limit>
+std::vector<Rule> make_rules(uint32_t count, uint8_t protocol, const Limit& limit) {
   std::vector<Rule> rules;
   rules.reserve(count);
   for (uint32_t n = 0; n < count; ++n) {
-    Rule rule{.priority = n + 1, .protocol = 6};
-    rule.source_cidr =
-        parse_cidr("10." + std::to_string(n / 256) + "." + std::to_string(n % 256) + ".0/24");
+    Rule rule{.priority = n + 1, .protocol = protocol};
+    limit(rule, n);
     rules.push_back(rule);
   }
   return rules;
+}
+
+PortRange ports(uint32_t first, uint32_t last) {
+  return {static_cast<uint16_t>(first), static_cast<uint16_t>(last)};
+}
+
+// Networks of /24.
+std::vector<Rule> separable(uint32_t count) {
+  return make_rules(count, 6, [](Rule& rule, uint32_t n) {
+    rule.source_cidr =
+        parse_cidr("10." + std::to_string(n / 256) + "." + std::to_string(n % 256) + ".0/24");
+  });
 }
 
 // Wide ranges of ports that all overlap, and none of them hides another: no cut tells them apart.
 std::vector<Rule> overlapping(uint32_t count) {
-  std::vector<Rule> rules;
-  rules.reserve(count);
-  for (uint32_t n = 0; n < count; ++n) {
-    Rule rule{.priority = n + 1, .protocol = 17};
-    rule.source_port = PortRange{static_cast<uint16_t>(n), static_cast<uint16_t>(30000 + n)};
-    rule.destination_port =
-        PortRange{static_cast<uint16_t>(30000 - n), static_cast<uint16_t>(65535 - n)};
-    rules.push_back(rule);
-  }
-  return rules;
+  return make_rules(count, 17, [](Rule& rule, uint32_t n) {
+    rule.source_port = ports(n, 30000 + n);
+    rule.destination_port = ports(30000 - n, 65535 - n);
+  });
 }
 
 // Each a little wider than the one before it: the first rules must not be taken for the others.
 std::vector<Rule> nested(uint32_t count) {
-  std::vector<Rule> rules;
-  rules.reserve(count);
-  for (uint32_t n = 0; n < count; ++n) {
-    Rule rule{.priority = n + 1, .protocol = 17};
-    rule.destination_port =
-        PortRange{static_cast<uint16_t>(32000 - n), static_cast<uint16_t>(32000 + n)};
-    rules.push_back(rule);
-  }
-  return rules;
+  return make_rules(count, 17, [](Rule& rule, uint32_t n) {
+    rule.destination_port = ports(32000 - n, 32000 + n);
+  });
 }
 
 // Nodes on the longest way from this one to the end of its tree.
